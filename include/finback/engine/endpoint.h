@@ -1,0 +1,25 @@
+#ifndef FINBACK_ENGINE_ENDPOINT_H
+#define FINBACK_ENGINE_ENDPOINT_H
+
+#include <stdint.h>
+
+/*
+ * A peer's address, small and without pointers, as a session's record keeps it. io/address turns
+ * socket addresses into it. A UNIX peer has no address worth keeping: its family says it all.
+ */
+
+enum endpoint_family {
+	ENDPOINT_NONE,
+	ENDPOINT_IPV4,
+	ENDPOINT_IPV6,
+	ENDPOINT_UNIX
+};
+
+struct endpoint {
+	uint8_t family; /* enum endpoint_family */
+	uint16_t port;  /* host byte order */
+	uint32_t scope; /* IPv6 zone, 0: none */
+	uint8_t ip[16]; /* network byte order; IPv4 in the first four */
+};
+
+#endif

@@ -1,0 +1,492 @@
+/*
+ * Two flows, the connect phase and the end, as a table of phase and event.
+ *
+ * Invariant: the ending is set once, by the first cause, and a session in SESSION_OVER has one.
+ * What a lost side had sent still goes on, so its flow stays open until SESSION_EXHAUSTED says that
+ * the kernel has no more of it.
+ *
+ * Surprising: a session is complete only when both kernels acknowledged both FINs. Until then it
+ * keeps its sockets, as close() would hand the tail to an orphan that may be killed (tcp(7),
+ * tcp_orphan_retries).
+ */
+#include <finback/engine/session.h>
+
+#include <assert.h>
+#include <stddef.h>
+
+typedef void handler(struct session *session, const struct fact *fact, int64_t now_us);
+
+static void finish(struct session *session, enum ending ending)
+{
+	if (session->ending == ENDING_NONE)
+		session->ending = (uint8_t)ending;
+	session->phase = SESSION_OVER;
+}
+
+static void note_closer(struct session *session, enum closer closer)
+{
+	if (session->closer == CLOSER_NONE)
+		session->closer = (uint8_t)closer;
+}
+
+static enum closer closer_of(enum side side)
+{
+	return side == CLIENT ? CLOSER_CLIENT : CLOSER_SERVER;
+}
+
+/* Gives one event to the flow from `side` and keeps the wish it raises. */
+static void step_flow(struct session *session, enum side side, enum flow_event event)
+{
+	struct flow *flow = &session->flows[side];
+	struct leg *sink = &session->legs[other(side)];
+
+	switch (flow_step(flow, event)) {
+	case FLOW_SEND_FIN:
+		sink->has_fin_sent = true;
+		sink->is_acked = sink->is_looked = false;
+		session->wishes |= WISH_FIN(other(side));
+		break;
+	case FLOW_DISCARD:
+		flow->held = 0;
+		session->wishes |= WISH_DISCARD(side);
+		break;
+	case FLOW_NO_WISH:
+	case FLOW_WISHES:
+		break;
+	}
+}
+
+/* A flow that holds nothing gets on: to its FIN, or to its break. */
+static void settle(struct session *session, enum side side)
+{
+	struct flow *flow = &session->flows[side];
+
+	if (flow->held == 0 && flow_has_ended(flow) && !flow_is_over(flow))
+		step_flow(session, side, FLOW_EMPTIED);
+}
+
+/* The source of a flow ended or was cut off. */
+static void end_flow(struct session *session, enum side side, enum flow_event event, int64_t now_us)
+{
+	session->flows[side].ended_us = now_us;
+	step_flow(session, side, event);
+	settle(session, side);
+	if (session->half_closed_us == 0)
+		session->half_closed_us = now_us;
+	session->wishes |= WISH_REARM;
+}
+
+static void enter_last_phase(struct session *session, enum session_phase phase, int64_t now_us)
+{
+	session->phase = (uint8_t)phase;
+	session->closing_us = now_us;
+	session->wishes |= WISH_REARM | WISH_LOOK;
+}
+
+static bool is_connected(const struct session *session)
+{
+	return session->connected_us != 0;
+}
+
+/* In CLOSING: nothing more is to come from this side, or to be acknowledged by it. */
+static bool leg_is_done(const struct session *session, enum side side)
+{
+	const struct leg *leg = &session->legs[side];
+
+	if (side == SERVER && !is_connected(session))
+		return true;
+	return leg->has_fin_read && leg->has_fin_sent && leg->is_acked;
+}
+
+static void advance_closing(struct session *session)
+{
+	if (leg_is_done(session, CLIENT) && leg_is_done(session, SERVER))
+		finish(session, ENDING_COMPLETE);
+}
+
+/* In CUTTING: over once all that the lost side sent has been acknowledged by the survivor. */
+static void advance_cutting(struct session *session)
+{
+	enum side lost = session->legs[CLIENT].loss != LOSS_NONE ? CLIENT : SERVER;
+	const struct leg *survivor = &session->legs[other(lost)];
+
+	if (survivor->loss != LOSS_NONE)
+		finish(session, ENDING_NONE);
+	else if (flow_is_over(&session->flows[lost]) && survivor->is_acked)
+		finish(session, ENDING_NONE);
+}
+
+static void advance(struct session *session)
+{
+	if (session->phase == SESSION_CLOSING)
+		advance_closing(session);
+	else if (session->phase == SESSION_CUTTING)
+		advance_cutting(session);
+}
+
+static enum ending ending_of_loss(enum side side, enum loss loss)
+{
+	static const enum ending endings[SIDES][2] = {
+		[CLIENT] = { ENDING_CLIENT_RESET, ENDING_CLIENT_DEAD },
+		[SERVER] = { ENDING_SERVER_RESET, ENDING_SERVER_DEAD },
+	};
+
+	return endings[side][loss == LOSS_DEAD];
+}
+
+static void note_loss(struct session *session, const struct fact *fact)
+{
+	struct leg *leg = &session->legs[fact->side];
+
+	leg->loss = (uint8_t)fact->loss;
+	leg->is_after_fin = fact->is_after_fin;
+	if (session->ending == ENDING_NONE)
+		session->ending = (uint8_t)ending_of_loss(fact->side, fact->loss);
+	note_closer(session, closer_of(fact->side));
+}
+
+/* A side is lost and the server is connected: what goes towards the lost side ends here. */
+static void start_cutting(struct session *session, enum side lost, int64_t now_us)
+{
+	struct flow *towards = &session->flows[other(lost)];
+
+	if (!flow_has_ended(towards))
+		towards->ended_us = now_us;
+	step_flow(session, other(lost), FLOW_SINK_LOST);
+	enter_last_phase(session, SESSION_CUTTING, now_us);
+	advance(session);
+}
+
+static void on_connected(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)fact;
+	session->phase = SESSION_RELAYING;
+	session->connected_us = now_us;
+	session->flows[CLIENT].progress_us = session->flows[SERVER].progress_us = now_us;
+	session->wishes |= WISH_REARM;
+	if (session->legs[CLIENT].loss != LOSS_NONE)
+		start_cutting(session, CLIENT, now_us);
+}
+
+static void on_spoke(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)fact;
+	(void)now_us;
+	session->has_spoken = true;
+}
+
+static void on_next(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)fact;
+	(void)now_us;
+	session->wishes |= WISH_NEXT_SERVER;
+}
+
+static void on_read(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	struct flow *flow = &session->flows[fact->side];
+
+	assert(flow->state == FLOW_OPEN);
+	flow->bytes += fact->count;
+	flow->held += fact->count;
+	flow->progress_us = now_us;
+	if (fact->side == CLIENT)
+		session->has_spoken = true;
+}
+
+static void on_wrote(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	struct flow *flow = &session->flows[fact->side];
+	struct leg *sink = &session->legs[other(fact->side)];
+
+	assert(fact->count <= flow->held);
+	flow->held -= fact->count;
+	flow->progress_us = now_us;
+	if (sink->is_acked) {
+		/* The looks that follow an acknowledged write are due earlier than what is armed.
+		 */
+		sink->is_acked = false;
+		session->wishes |= WISH_REARM;
+	}
+	sink->is_looked = false;
+	if (flow->held == 0 && flow_has_ended(flow)) {
+		settle(session, fact->side);
+		if (session->phase == SESSION_CUTTING)
+			session->wishes |= WISH_LOOK | WISH_REARM;
+		advance(session);
+	}
+}
+
+static void on_ended(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	session->legs[fact->side].has_fin_read = true;
+	if (fact->side == CLIENT)
+		session->has_spoken = true;
+	note_closer(session, closer_of(fact->side));
+	end_flow(session, fact->side, FLOW_SOURCE_ENDED, now_us);
+	if (flow_has_ended(&session->flows[other(fact->side)]))
+		enter_last_phase(session, SESSION_CLOSING, now_us);
+	advance(session);
+}
+
+/* Only after a gentle end is anything read in CLOSING. */
+static void on_discarded_end(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)now_us;
+	assert(session->is_discarding);
+	session->legs[fact->side].has_fin_read = true;
+	advance(session);
+}
+
+static void on_lost_connecting(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)now_us;
+	assert(fact->side == CLIENT);
+	if (session->legs[CLIENT].loss != LOSS_NONE)
+		return;
+	note_loss(session, fact);
+	if (fact->count == 0) /* it sent nothing that the server could miss */
+		finish(session, ENDING_NONE);
+}
+
+static void on_lost(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	note_loss(session, fact);
+	start_cutting(session, fact->side, now_us);
+}
+
+static void on_lost_cutting(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	struct flow *towards = &session->flows[other(fact->side)];
+
+	if (session->legs[fact->side].loss != LOSS_NONE)
+		return;
+	if (!flow_has_ended(towards))
+		towards->ended_us = now_us;
+	note_loss(session, fact);
+	step_flow(session, other(fact->side), FLOW_SINK_LOST);
+	advance(session);
+}
+
+static void on_exhausted(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	const struct leg *leg = &session->legs[fact->side];
+
+	assert(leg->loss != LOSS_NONE);
+	if (flow_has_ended(&session->flows[fact->side]))
+		return;
+	end_flow(session, fact->side, leg->is_after_fin ? FLOW_SOURCE_ENDED : FLOW_SOURCE_CUT,
+		 now_us);
+	session->wishes |= WISH_LOOK;
+	advance(session);
+}
+
+static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	struct leg *leg = &session->legs[fact->side];
+
+	/* Only against an earlier look can progress be told: a first one finds what it finds. */
+	if (leg->is_looked && fact->count < leg->unacked)
+		leg->acked_us = now_us;
+	leg->unacked = fact->count;
+	leg->looked_us = now_us;
+	leg->is_looked = true;
+	leg->is_acked = fact->count == 0;
+	if (leg->is_acked)
+		advance(session);
+}
+
+/* A deadline that asks for FIN instead of a reset: both flows end as if their sources had, and what
+ * still comes is thrown away. */
+static void end_gently(struct session *session, int64_t now_us)
+{
+	session->is_discarding = true;
+	if (!is_connected(session)) {
+		step_flow(session, CLIENT, FLOW_SINK_LOST);
+		session->wishes |= WISH_ABANDON_SERVER;
+	}
+	for (int side = CLIENT; side < SIDES; side++)
+		if (!flow_has_ended(&session->flows[side]))
+			end_flow(session, (enum side)side, FLOW_SOURCE_ENDED, now_us);
+	enter_last_phase(session, SESSION_CLOSING, now_us);
+	advance(session);
+}
+
+static void on_expired(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	note_closer(session, CLOSER_FINBACK);
+	if (!fact->is_gentle || session->legs[CLIENT].loss != LOSS_NONE) {
+		finish(session, fact->ending);
+		return;
+	}
+	session->ending = (uint8_t)fact->ending;
+	end_gently(session, now_us);
+}
+
+static void on_cut(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)now_us;
+	note_closer(session, CLOSER_FINBACK);
+	finish(session, fact->ending);
+}
+
+/* One row a phase, one column an event. An empty cell cannot happen; walk_session proves it. */
+static handler *const handlers[SESSION_OVER][SESSION_EVENTS] = {
+	[SESSION_CONNECTING][SESSION_CONNECTED] = on_connected,
+	[SESSION_CONNECTING][SESSION_SPOKE] = on_spoke,
+	[SESSION_CONNECTING][SESSION_LOST] = on_lost_connecting,
+	[SESSION_CONNECTING][SESSION_EXPIRED] = on_expired,
+	[SESSION_CONNECTING][SESSION_NEXT] = on_next,
+	[SESSION_CONNECTING][SESSION_CUT] = on_cut,
+
+	[SESSION_RELAYING][SESSION_READ] = on_read,
+	[SESSION_RELAYING][SESSION_WROTE] = on_wrote,
+	[SESSION_RELAYING][SESSION_ENDED] = on_ended,
+	[SESSION_RELAYING][SESSION_LOST] = on_lost,
+	[SESSION_RELAYING][SESSION_ACKED] = on_acked,
+	[SESSION_RELAYING][SESSION_EXPIRED] = on_expired,
+	[SESSION_RELAYING][SESSION_CUT] = on_cut,
+
+	[SESSION_CLOSING][SESSION_WROTE] = on_wrote,
+	[SESSION_CLOSING][SESSION_ENDED] = on_discarded_end,
+	[SESSION_CLOSING][SESSION_LOST] = on_lost,
+	[SESSION_CLOSING][SESSION_ACKED] = on_acked,
+	[SESSION_CLOSING][SESSION_EXPIRED] = on_cut,
+	[SESSION_CLOSING][SESSION_CUT] = on_cut,
+
+	[SESSION_CUTTING][SESSION_READ] = on_read,
+	[SESSION_CUTTING][SESSION_WROTE] = on_wrote,
+	[SESSION_CUTTING][SESSION_LOST] = on_lost_cutting,
+	[SESSION_CUTTING][SESSION_EXHAUSTED] = on_exhausted,
+	[SESSION_CUTTING][SESSION_ACKED] = on_acked,
+	[SESSION_CUTTING][SESSION_EXPIRED] = on_cut,
+	[SESSION_CUTTING][SESSION_CUT] = on_cut,
+};
+
+void session_init(struct session *session, uint64_t id, int64_t now_us)
+{
+	*session = (struct session){
+		.id = id,
+		.accepted_us = now_us,
+		.attempted_us = now_us,
+		.legs = { [CLIENT] = { .fd = -1, .is_acked = true },
+			  [SERVER] = { .fd = -1, .is_acked = true } },
+		.wishes = WISH_REARM,
+	};
+}
+
+void session_attempt(struct session *session, int64_t now_us)
+{
+	assert(session->phase == SESSION_CONNECTING);
+	session->attempted_us = now_us;
+	if (session->connects < UINT16_MAX)
+		session->connects++;
+	session->wishes |= WISH_REARM;
+}
+
+unsigned session_step(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	if (session->phase != SESSION_OVER) {
+		handler *handle = handlers[session->phase][fact->event];
+
+		assert(handle);
+		handle(session, fact, now_us);
+	}
+	return session->wishes;
+}
+
+unsigned session_take_wishes(struct session *session)
+{
+	unsigned wishes = session->wishes;
+
+	session->wishes = 0;
+	return wishes;
+}
+
+bool session_wants_read(const struct session *session, enum side side)
+{
+	return session->flows[side].state == FLOW_OPEN && session->flows[side].held == 0 &&
+	       (session->phase == SESSION_RELAYING || session->phase == SESSION_CUTTING);
+}
+
+bool session_wants_discard(const struct session *session, enum side side)
+{
+	return session->is_discarding && session->phase == SESSION_CLOSING &&
+	       !session->legs[side].has_fin_read && (side == CLIENT || is_connected(session));
+}
+
+bool session_wants_write(const struct session *session, enum side side)
+{
+	return session->flows[other(side)].held > 0 && session->phase != SESSION_OVER;
+}
+
+bool session_is_outstanding(const struct session *session, enum side side)
+{
+	const struct leg *leg = &session->legs[side];
+
+	return !leg->is_acked && leg->loss == LOSS_NONE;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+int64_t session_progress_us(const struct session *session)
+{
+	return later(later(session->flows[CLIENT].progress_us, session->flows[SERVER].progress_us),
+		     later(session->legs[CLIENT].acked_us, session->legs[SERVER].acked_us));
+}
+
+const char *session_state_name(const struct session *session)
+{
+	if (session->phase == SESSION_CONNECTING)
+		return "connecting";
+	if (session->phase != SESSION_RELAYING)
+		return "closing";
+	if (flow_has_ended(&session->flows[CLIENT]))
+		return "half_closed_client";
+	if (flow_has_ended(&session->flows[SERVER]))
+		return "half_closed_server";
+	return "open";
+}
+
+static const char *const closer_names[] = {
+	[CLOSER_NONE] = "-",
+	[CLOSER_CLIENT] = "client",
+	[CLOSER_SERVER] = "server",
+	[CLOSER_FINBACK] = "finback",
+};
+static_assert(sizeof closer_names / sizeof *closer_names == CLOSERS, "a name for each closer");
+
+const char *closer_name(enum closer closer)
+{
+	return closer_names[closer];
+}
+
+static const char *const phase_names[] = {
+	[SESSION_CONNECTING] = "connecting",
+	[SESSION_RELAYING] = "relaying",
+	[SESSION_CLOSING] = "closing",
+	[SESSION_CUTTING] = "cutting",
+	[SESSION_OVER] = "over",
+};
+static_assert(sizeof phase_names / sizeof *phase_names == SESSION_PHASES, "a name for each phase");
+
+const char *session_phase_name(enum session_phase phase)
+{
+	return phase_names[phase];
+}
+
+static const char *const event_names[] = {
+	[SESSION_CONNECTED] = "connected", [SESSION_SPOKE] = "spoke", [SESSION_READ] = "read",
+	[SESSION_WROTE] = "wrote",         [SESSION_ENDED] = "ended", [SESSION_LOST] = "lost",
+	[SESSION_EXHAUSTED] = "exhausted", [SESSION_ACKED] = "acked", [SESSION_EXPIRED] = "expired",
+	[SESSION_NEXT] = "next",           [SESSION_CUT] = "cut",
+};
+static_assert(sizeof event_names / sizeof *event_names == SESSION_EVENTS, "a name for each event");
+
+const char *session_event_name(enum session_event event)
+{
+	return event_names[event];
+}
