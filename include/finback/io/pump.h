@@ -1,0 +1,61 @@
+#ifndef FINBACK_IO_PUMP_H
+#define FINBACK_IO_PUMP_H
+
+#include <finback/engine/ring.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Carries one flow's bytes from a source to a sink through a buffer that all flows of a worker
+ * share. What the sink does not take at once is kept in a ring of just that size, the flow's rest;
+ * an idle flow holds nothing. It reports facts and decides nothing.
+ */
+
+/* Also the most that one read takes. A multiple of 64 KiB would leave a tiny segment behind on a
+ * loopback with its usual MTU; 128 KiB stays in a core's cache. */
+#define PUMP_BUFFER_BYTES (128 * 1024)
+
+struct pump {
+	unsigned char *buffer;
+	uint64_t rest_bytes; /* allocated for rests now */
+};
+
+enum pump_source {
+	PUMP_SOURCE_MORE,  /* it may have more */
+	PUMP_SOURCE_EMPTY, /* it has no more now: an event will tell */
+	PUMP_SOURCE_END,   /* a read of 0 */
+	PUMP_SOURCE_ERROR  /* `source_error` */
+};
+
+struct pump_report {
+	uint32_t read;  /* bytes that came from the source */
+	uint32_t wrote; /* bytes that went to the sink */
+	enum pump_source source;
+	int source_error;  /* -errno of the read */
+	int sink_error;    /* -errno of the write; 0: none */
+	bool is_sink_full; /* the sink takes no more now: an event will tell */
+};
+
+/* Returns 0 or -ENOMEM. */
+int pump_init(struct pump *pump);
+void pump_fini(struct pump *pump);
+
+/* Reads once, at most `limit` bytes, and sends them on at once. What does not go becomes *rest,
+ * which must be NULL before. `is_thorough`: a short read does not mean that the source is empty (an
+ * urgent mark, or a FIN behind it), only EAGAIN does. Where there is no memory for a rest,
+ * sink_error is -ENOMEM and the bytes are lost: the session cannot go on. */
+void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_thorough,
+		struct ring **rest, struct pump_report *ret_report);
+
+/* Sends what is in *rest, and releases it when it is empty: *rest is NULL then. */
+void pump_flush(struct pump *pump, int sink, struct ring **rest, struct pump_report *ret_report);
+
+/* Reads once and throws away what came: `read` says how much. */
+void pump_discard(struct pump *pump, int source, struct pump_report *ret_report);
+
+/* Releases a rest with what is in it; *rest is NULL then. NULL is fine. */
+void pump_drop(struct pump *pump, struct ring **rest);
+
+#endif

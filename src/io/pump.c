@@ -1,0 +1,142 @@
+/*
+ * recv(2) and send(2) through one shared buffer.
+ *
+ * Invariant: bytes leave in the order they came; while a rest is kept nothing else is read for that
+ * flow, so a rest is never larger than one read.
+ *
+ * Surprising: a read that fills less than was asked for means "empty" to an edge-triggered reader
+ * and saves a system call for each message; an urgent mark makes it mean nothing.
+ */
+#include <finback/io/pump.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define PAGE_BYTES 4096
+
+int pump_init(struct pump *pump)
+{
+	pump->rest_bytes = 0;
+	pump->buffer = aligned_alloc(PAGE_BYTES, PUMP_BUFFER_BYTES);
+	return pump->buffer ? 0 : -ENOMEM;
+}
+
+void pump_fini(struct pump *pump)
+{
+	free(pump->buffer);
+	pump->buffer = NULL;
+}
+
+static ssize_t receive(int fd, void *buffer, size_t size)
+{
+	ssize_t length;
+
+	do
+		length = recv(fd, buffer, size, MSG_DONTWAIT);
+	while (length < 0 && errno == EINTR);
+	return length < 0 ? -errno : length;
+}
+
+static void read_once(struct pump *pump, int source, size_t size, bool is_thorough,
+		      struct pump_report *report)
+{
+	ssize_t length = receive(source, pump->buffer, size);
+
+	if (length > 0) {
+		report->read = (uint32_t)length;
+		report->source = (size_t)length < size && !is_thorough ? PUMP_SOURCE_EMPTY
+								       : PUMP_SOURCE_MORE;
+	} else if (length == 0) {
+		report->source = PUMP_SOURCE_END;
+	} else if (length == -EAGAIN) {
+		report->source = PUMP_SOURCE_EMPTY;
+	} else {
+		report->source = PUMP_SOURCE_ERROR;
+		report->source_error = (int)length;
+	}
+}
+
+/* Sends the views in order, as much as the sink takes now. */
+static void send_views(int sink, struct iovec *views, int count, struct pump_report *report)
+{
+	struct msghdr message = { .msg_iov = views, .msg_iovlen = (size_t)count };
+	ssize_t length;
+
+	do
+		length = count == 1 ? send(sink, views->iov_base, views->iov_len,
+					   MSG_DONTWAIT | MSG_NOSIGNAL)
+				    : sendmsg(sink, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (length < 0 && errno == EINTR);
+	if (length >= 0)
+		report->wrote = (uint32_t)length;
+	else if (errno != EAGAIN)
+		report->sink_error = -errno;
+}
+
+static int keep_rest(struct pump *pump, const unsigned char *bytes, size_t size, struct ring **rest)
+{
+	void *storage = malloc(RING_OVERHEAD + size);
+
+	if (!storage)
+		return -ENOMEM;
+	*rest = ring_init(storage, size);
+	ring_put(*rest, bytes, size);
+	pump->rest_bytes += size;
+	return 0;
+}
+
+void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_thorough,
+		struct ring **rest, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+
+	assert(!*rest);
+	read_once(pump, source, limit < PUMP_BUFFER_BYTES ? limit : PUMP_BUFFER_BYTES, is_thorough,
+		  &report);
+	if (report.read > 0) {
+		struct iovec all = { pump->buffer, report.read };
+
+		send_views(sink, &all, 1, &report);
+		report.is_sink_full = report.sink_error == 0 && report.wrote < report.read;
+		if (report.is_sink_full)
+			report.sink_error = keep_rest(pump, pump->buffer + report.wrote,
+						      report.read - report.wrote, rest);
+	}
+	*ret_report = report;
+}
+
+void pump_flush(struct pump *pump, int sink, struct ring **rest, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+	struct ring_view views[2];
+	struct iovec vectors[2];
+	int count = ring_filled(*rest, views);
+
+	for (int i = 0; i < count; i++)
+		vectors[i] = (struct iovec){ views[i].at, views[i].length };
+	send_views(sink, vectors, count, &report);
+	ring_consumed(*rest, report.wrote);
+	report.is_sink_full = report.sink_error == 0 && (*rest)->used > 0;
+	if ((*rest)->used == 0)
+		pump_drop(pump, rest);
+	*ret_report = report;
+}
+
+void pump_discard(struct pump *pump, int source, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+
+	read_once(pump, source, PUMP_BUFFER_BYTES, true, &report);
+	*ret_report = report;
+}
+
+void pump_drop(struct pump *pump, struct ring **rest)
+{
+	if (*rest)
+		pump->rest_bytes -= (*rest)->capacity;
+	free(*rest);
+	*rest = NULL;
+}

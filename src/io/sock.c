@@ -1,0 +1,235 @@
+/*
+ * Stream sockets, one thin wrapper for each thing the kernel does with them.
+ *
+ * Invariant: a socket that leaves this file is non-blocking, close-on-exec and resets its peer when
+ * it is closed too early.
+ *
+ * Surprising: SO_LINGER {1, 0} is set from the start, not when a reset is wanted. It changes
+ * nothing on a connection whose both FINs were acknowledged, and it makes the kernel send the reset
+ * even when the process is killed.
+ */
+#include <finback/io/sock.h>
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+static int family_of(int fd)
+{
+	int family = AF_UNSPEC;
+	socklen_t length = sizeof family;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length); /* it fails on no socket */
+	return family;
+}
+
+static int set_linger(int fd)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) < 0 ? -errno : 0;
+}
+
+/* What every TCP socket of a session has. A UNIX socket takes these options and ignores them. */
+static int prepare(int fd, int family)
+{
+	int error = set_linger(fd);
+
+	if (error == 0 && family != AF_UNIX)
+		error = set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	if (error == 0 && family != AF_UNIX)
+		error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	return error;
+}
+
+int sock_prepare(int fd)
+{
+	return prepare(fd, family_of(fd));
+}
+
+/* A socket file that nobody listens on any more is in the way of bind(2). */
+static bool is_stale(const struct address *address)
+{
+	struct stat status;
+	bool stale;
+	int fd;
+
+	if (lstat(address->un.sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	stale = connect(fd, &address->any, address->length) < 0 && errno == ECONNREFUSED;
+	close(fd);
+	return stale;
+}
+
+static int bind_unix(int fd, const struct address *address, const struct sock_listen *options)
+{
+	const char *path = address->un.sun_path;
+
+	if (bind(fd, &address->any, address->length) < 0) {
+		if (errno != EADDRINUSE || !is_stale(address))
+			return -errno;
+		if (unlink(path) < 0 || bind(fd, &address->any, address->length) < 0)
+			return -errno;
+	}
+	/* Nobody can connect before listen(2), so there is no moment with the wrong mode. */
+	if (options->has_mode && chmod(path, options->mode) < 0)
+		return -errno;
+	if ((options->owner != (uid_t)-1 || options->group != (gid_t)-1) &&
+	    chown(path, options->owner, options->group) < 0)
+		return -errno;
+	return 0;
+}
+
+static int bind_internet(int fd, const struct address *address)
+{
+	int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	/* "[::]:80" is IPv6 alone, so that "0.0.0.0:80" can stand beside it. */
+	if (error == 0 && address->any.sa_family == AF_INET6)
+		error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (error == 0 && bind(fd, &address->any, address->length) < 0)
+		error = -errno;
+	return error;
+}
+
+int sock_listen(const struct address *address, const struct sock_listen *options)
+{
+	int family = address->any.sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = family == AF_UNIX ? bind_unix(fd, address, options) : bind_internet(fd, address);
+	if (error == 0)
+		error = prepare(fd, family);
+	if (error == 0 && listen(fd, options->backlog) < 0)
+		error = -errno;
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+int sock_relisten(int fd, int backlog)
+{
+	return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+/* accept(2): errors of the network that belong to a connection not accepted yet. */
+static bool is_lost_connection(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case EPERM: /* a firewall rule */
+		return true;
+	default:
+		return false;
+	}
+}
+
+int sock_accept(int listener, struct address *ret_peer)
+{
+	for (int skips = 0; skips < SOCK_ACCEPT_SKIPS; skips++) {
+		struct address peer = { .length = sizeof peer.un };
+		int fd = accept4(listener, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			*ret_peer = peer;
+			return fd;
+		}
+		if (!is_lost_connection(errno))
+			return -errno;
+	}
+	return -EAGAIN;
+}
+
+int sock_connect(const struct address *address, int *ret_fd)
+{
+	int family = address->any.sa_family;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = prepare(fd, family);
+	if (error == 0 && connect(fd, &address->any, address->length) < 0)
+		error = errno == EINTR ? -EINPROGRESS : -errno;
+	if (error < 0 && error != -EINPROGRESS) {
+		close(fd);
+		return error;
+	}
+	*ret_fd = fd;
+	return error;
+}
+
+int sock_take_error(int fd)
+{
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return -errno;
+	return -error;
+}
+
+int sock_finish(int fd)
+{
+	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+uint32_t sock_unacked(int fd)
+{
+	int bytes = 0;
+
+	if (ioctl(fd, SIOCOUTQ, &bytes) < 0 || bytes < 0)
+		return 0;
+	return (uint32_t)bytes;
+}
+
+uint32_t sock_unread(int fd)
+{
+	int bytes = 0;
+
+	if (ioctl(fd, SIOCINQ, &bytes) < 0 || bytes < 0)
+		return 0;
+	return (uint32_t)bytes;
+}
+
+void sock_close(int fd)
+{
+	/* Linux closes the descriptor whatever close(2) returns. */
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+struct address sock_local(int fd)
+{
+	struct address local = { .length = sizeof local.un };
+
+	if (getsockname(fd, &local.any, &local.length) < 0)
+		local.length = 0;
+	return local;
+}
