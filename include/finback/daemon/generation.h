@@ -1,0 +1,63 @@
+#ifndef FINBACK_DAEMON_GENERATION_H
+#define FINBACK_DAEMON_GENERATION_H
+
+#include <finback/daemon/pool.h>
+#include <finback/engine/counters.h>
+#include <finback/host/config.h>
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+/*
+ * One configuration made live: its pools and its listeners' routes, immutable and shared by all
+ * workers. A reload makes the next generation; the old one lives until its last session has ended.
+ * What must outlive it (counters, turns, loads) is kept in the registry, by name.
+ */
+
+/* What is counted for one listener's name, over all generations. */
+struct tally {
+	char *name;
+	atomic_uint active; /* sessions now, all workers */
+	size_t workers;
+	struct counters *workers_counters; /* one block a worker */
+	struct tally *next;
+};
+
+/* What outlives generations. The supervisor's; it grows only, by the names ever configured. */
+struct registry {
+	size_t workers;
+	struct tally *tallies;
+	struct pool_memory *pools;
+};
+
+/* From an accepted connection to its server: all that a session needs of its listener. */
+struct route {
+	struct generation *generation;
+	const struct config_listener *listener;
+	struct pool *pool;
+	struct tally *tally;
+};
+
+struct generation {
+	atomic_uint references;
+	struct config *config;
+	struct pool *pools;   /* one for each of config->pools */
+	struct route *routes; /* one for each of config->listeners */
+};
+
+void registry_init(struct registry *registry, size_t workers);
+/* When no generation is left. */
+void registry_fini(struct registry *registry);
+
+/* Makes a generation with one reference, the caller's. It takes the caller's reference to `config`
+ * over, also where it fails. Returns NULL when there is no memory. */
+struct generation *generation_create(struct config *config, struct registry *registry);
+
+/* One more reference, and one less. Any thread. The last one releases it. */
+struct generation *generation_ref(struct generation *generation);
+void generation_unref(struct generation *generation);
+
+/* Sums a tally's blocks. Any thread. */
+void tally_sum(const struct tally *tally, struct counters_sum *ret_sum);
+
+#endif

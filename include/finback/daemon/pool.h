@@ -1,0 +1,72 @@
+#ifndef FINBACK_DAEMON_POOL_H
+#define FINBACK_DAEMON_POOL_H
+
+#include <finback/engine/balance.h>
+#include <finback/engine/ending.h>
+#include <finback/engine/endpoint.h>
+#include <finback/host/config.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * A pool's life while the daemon runs: whose turn it is, how many sessions each server has, and one
+ * session's attempts to connect. All workers share a pool; what changes in it is atomic. Never
+ * waits and never logs.
+ */
+
+/* What outlives a reload: the load of one server, known by the pool's and its own name. */
+struct pool_load {
+	_Atomic uint32_t sessions;
+};
+
+struct pool {
+	const struct config_pool *config; /* of the generation the pool belongs to */
+	_Atomic uint64_t *turn;           /* kept over reloads */
+	struct pool_load *loads[BALANCE_SERVERS_MAX];
+};
+
+/* How a connect attempt failed. */
+enum pool_failure {
+	POOL_FAILURE_NONE,
+	POOL_FAILURE_REFUSED,
+	POOL_FAILURE_TIMEOUT,
+	POOL_FAILURE_UNREACHABLE,
+	POOL_FAILURE_EXHAUSTED, /* no descriptor, port or memory of our own left */
+	POOL_FAILURE_OTHER,
+	POOL_FAILURES
+};
+
+/* One session's way through the servers. Zeroed by pool_attempt_init. */
+struct pool_attempt {
+	struct pool *pool;
+	struct balance_tried tried;
+	int server;             /* the current one; BALANCE_NONE: none yet, or none left */
+	size_t address;         /* of its addresses: the next to try */
+	unsigned busy_ms;       /* a UNIX server's backlog is full: try again after this */
+	enum pool_failure last; /* of the last attempt that failed */
+	int last_error;         /* its -errno; 0: it took too long */
+};
+
+void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool);
+
+/* Starts to connect to the next address of the current server, or of the next server. Returns 0
+ * when connected at once or -EINPROGRESS, with *ret_fd and *ret_peer set; -EAGAIN when the same
+ * server should be tried again after busy_ms; -ENOENT when there is no server left to try. Each
+ * server and each of its addresses is tried once at the most. */
+int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer);
+
+/* The attempt under way failed with `error` (-errno), or took too long (0). */
+void pool_attempt_failed(struct pool_attempt *attempt, int error);
+
+/* Releases the current server's load, when the session is over or the attempt is given up. */
+void pool_release(struct pool *pool, int server);
+
+/* The ending of a session for which nothing is left to try. */
+enum ending pool_attempt_ending(const struct pool_attempt *attempt);
+
+/* The server's name for the log; NULL for BALANCE_NONE. */
+const char *pool_server_name(const struct pool *pool, int server);
+
+#endif

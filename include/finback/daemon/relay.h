@@ -1,0 +1,67 @@
+#ifndef FINBACK_DAEMON_RELAY_H
+#define FINBACK_DAEMON_RELAY_H
+
+#include <finback/daemon/generation.h>
+#include <finback/engine/ending.h>
+#include <finback/io/address.h>
+#include <finback/io/poller.h>
+#include <finback/io/pump.h>
+
+#include <ev.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A session joined to its two sockets, its one timer and what it holds. One function moves bytes,
+ * carries out the session's wishes and arms the timer. Everything here runs in one worker's thread.
+ */
+
+struct relay;
+
+/* What all relays of one worker share. */
+struct relays {
+	struct ev_loop *loop;
+	struct poller poller;
+	struct pump pump;
+	ev_io readiness;    /* the poller's own descriptor */
+	ev_prepare turn;    /* the end of a turn of the loop */
+	ev_idle unfinished; /* on while a relay has work left over: the loop does not sleep */
+	int64_t now_us;     /* CLOCK_MONOTONIC, as of the last callback */
+	size_t worker;      /* its index in each tally */
+	uint64_t next_id;
+	uint64_t id_step;
+	uint64_t count; /* ever adopted */
+	struct relay *first;
+	struct relay *pending; /* have work left over */
+	struct relay *dead;    /* to be reaped at the end of the turn */
+	atomic_uint *active;   /* sessions of this worker, those handed over to it included */
+	void (*on_over)(void *owner); /* after each session's end */
+	void *owner;
+};
+
+/* Starts watching in `loop`. `worker` of `workers` gives the ids. Returns 0 or -errno. */
+int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers);
+
+/* When no relay is left. */
+void relays_fini(struct relays *relays);
+
+/* Makes a session of an accepted connection, which it owns from now on, and starts to connect its
+ * server. The caller has counted it in *relays->active and in the tally's `active`, and has taken a
+ * reference to the route's generation for it; all three end with the session. */
+void relay_adopt(struct relays *relays, const struct route *route, int fd,
+		 const struct address *peer);
+
+/* The end of a connection that is refused: reset, counted and logged like a session that ended at
+ * once. The caller has counted it and taken a reference as for relay_adopt. */
+void relay_refuse(struct relays *relays, const struct route *route, int fd,
+		  const struct address *peer, enum ending ending);
+
+/* Ends all sessions of this worker. */
+void relays_cut(struct relays *relays, enum ending ending);
+
+/* CLOCK_MONOTONIC in microseconds. */
+int64_t monotonic_us(void);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * A configuration made live.
+ *
+ * Invariant: a name (of a listener, of a pool, of a pool's server) always finds the same block in
+ * the registry, so a reload neither resets a counter nor forgets a live session of a server.
+ */
+#include <finback/daemon/generation.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is remembered of a pool by its name. */
+struct pool_memory {
+	char *name;
+	_Atomic uint64_t turn;
+	struct load_memory *loads;
+	struct pool_memory *next;
+};
+
+struct load_memory {
+	char *name;
+	struct pool_load load;
+	struct load_memory *next;
+};
+
+void registry_init(struct registry *registry, size_t workers)
+{
+	*registry = (struct registry){ .workers = workers };
+}
+
+static void pool_memory_destroy(struct pool_memory *pool)
+{
+	while (pool->loads) {
+		struct load_memory *load = pool->loads;
+
+		pool->loads = load->next;
+		free(load->name);
+		free(load);
+	}
+	free(pool->name);
+	free(pool);
+}
+
+static void tally_destroy(struct tally *tally)
+{
+	free(tally->workers_counters);
+	free(tally->name);
+	free(tally);
+}
+
+void registry_fini(struct registry *registry)
+{
+	while (registry->tallies) {
+		struct tally *tally = registry->tallies;
+
+		registry->tallies = tally->next;
+		tally_destroy(tally);
+	}
+	while (registry->pools) {
+		struct pool_memory *pool = registry->pools;
+
+		registry->pools = pool->next;
+		pool_memory_destroy(pool);
+	}
+}
+
+/* The tally of this name, made where there is none. NULL: no memory. */
+static struct tally *remember_tally(struct registry *registry, const char *name)
+{
+	struct tally **place = &registry->tallies;
+	struct tally *tally;
+
+	for (; *place; place = &(*place)->next)
+		if (strcmp((*place)->name, name) == 0)
+			return *place;
+	tally = calloc(1, sizeof *tally);
+	if (!tally)
+		return NULL;
+	tally->workers = registry->workers;
+	tally->workers_counters = calloc(registry->workers, sizeof *tally->workers_counters);
+	tally->name = strdup(name);
+	if (!tally->workers_counters || !tally->name) {
+		tally_destroy(tally);
+		return NULL;
+	}
+	*place = tally;
+	return tally;
+}
+
+static struct pool_memory *remember_pool(struct registry *registry, const char *name)
+{
+	struct pool_memory *pool = registry->pools;
+
+	while (pool && strcmp(pool->name, name) != 0)
+		pool = pool->next;
+	if (pool)
+		return pool;
+	pool = calloc(1, sizeof *pool);
+	if (!pool)
+		return NULL;
+	pool->name = strdup(name);
+	if (!pool->name) {
+		free(pool);
+		return NULL;
+	}
+	pool->next = registry->pools;
+	registry->pools = pool;
+	return pool;
+}
+
+static struct pool_load *remember_load(struct pool_memory *pool, const char *name)
+{
+	struct load_memory *load = pool->loads;
+
+	while (load && strcmp(load->name, name) != 0)
+		load = load->next;
+	if (load)
+		return &load->load;
+	load = calloc(1, sizeof *load);
+	if (!load)
+		return NULL;
+	load->name = strdup(name);
+	if (!load->name) {
+		free(load);
+		return NULL;
+	}
+	load->next = pool->loads;
+	pool->loads = load;
+	return &load->load;
+}
+
+static bool fill_pool(struct pool *pool, const struct config_pool *config,
+		      struct registry *registry)
+{
+	struct pool_memory *memory = remember_pool(registry, config->name);
+
+	if (!memory)
+		return false;
+	pool->config = config;
+	pool->turn = &memory->turn;
+	for (size_t i = 0; i < config->balance.count; i++) {
+		pool->loads[i] = remember_load(memory, config->servers[i].name);
+		if (!pool->loads[i])
+			return false;
+	}
+	return true;
+}
+
+static bool fill_route(struct route *route, struct generation *generation,
+		       const struct config_listener *listener, struct registry *registry)
+{
+	size_t pool = (size_t)(listener->pool - generation->config->pools);
+
+	route->generation = generation;
+	route->listener = listener;
+	route->pool = &generation->pools[pool];
+	route->tally = remember_tally(registry, listener->name);
+	return route->tally != NULL;
+}
+
+static bool fill(struct generation *generation, struct registry *registry)
+{
+	const struct config *config = generation->config;
+
+	generation->pools = calloc(config->pool_count, sizeof *generation->pools);
+	generation->routes = calloc(config->listener_count, sizeof *generation->routes);
+	if (!generation->pools || !generation->routes)
+		return false;
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (!fill_pool(&generation->pools[i], &config->pools[i], registry))
+			return false;
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (!fill_route(&generation->routes[i], generation, &config->listeners[i],
+				registry))
+			return false;
+	return true;
+}
+
+struct generation *generation_create(struct config *config, struct registry *registry)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+
+	if (!generation) {
+		config_unref(config);
+		return NULL;
+	}
+	atomic_init(&generation->references, 1);
+	generation->config = config;
+	if (!fill(generation, registry)) {
+		generation_unref(generation);
+		return NULL;
+	}
+	return generation;
+}
+
+struct generation *generation_ref(struct generation *generation)
+{
+	atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+	return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+	if (!generation ||
+	    atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
+		return;
+	free(generation->routes);
+	free(generation->pools);
+	config_unref(generation->config);
+	free(generation);
+}
+
+void tally_sum(const struct tally *tally, struct counters_sum *ret_sum)
+{
+	*ret_sum = (struct counters_sum){ 0 };
+	for (size_t i = 0; i < tally->workers; i++)
+		counters_sum(ret_sum, &tally->workers_counters[i]);
+}

@@ -1,0 +1,252 @@
+/*
+ * Accept, admission and placing.
+ *
+ * One worker owns a listening socket, accepts from it, and places each connection on the worker
+ * with the fewest sessions. The other ways do not spread connections that live for days: with
+ * SO_REUSEPORT the kernel deals by a hash of addresses and never corrects itself, and with one
+ * shared socket whoever wakes first takes most. README.md has what was measured.
+ *
+ * Invariant: every connection accepted here becomes a session, or ends as `limited`.
+ *
+ * Surprising: a listener without descriptors to accept with stays readable for ever. It is paused,
+ * and tried again when a session ends or a moment later.
+ */
+#include <finback/daemon/listener.h>
+#include <finback/daemon/worker.h>
+#include <finback/host/log.h>
+#include <finback/io/liveness.h>
+#include <finback/io/sock.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_TURN 64
+#define PAUSE_SECONDS  0.1
+/* A bound on what waits in an accept queue: listen(2) backlogs are at most this long. */
+#define QUEUE_MAX 65536
+
+static int create(struct listener **ret, const char *key, int fd)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+
+	if (!listener)
+		return -ENOMEM;
+	listener->fd = fd;
+	listener->key = strdup(key);
+	if (!listener->key) {
+		free(listener);
+		return -ENOMEM;
+	}
+	listener->address = sock_local(fd);
+	(void)address_format(&listener->address, listener->text, sizeof listener->text);
+	*ret = listener;
+	return 0;
+}
+
+static bool is_unix(const struct listener *listener)
+{
+	return listener->address.any.sa_family == AF_UNIX;
+}
+
+int listener_open(struct listener **ret, const char *key, const struct address *address,
+		  const struct config_listener *settings)
+{
+	const struct sock_listen options = {
+		.backlog = settings->backlog,
+		.has_mode = settings->has_mode,
+		.mode = settings->mode,
+		.owner = settings->owner,
+		.group = settings->group,
+	};
+	int fd = sock_listen(address, &options);
+	int error = fd;
+
+	if (fd < 0)
+		return fd;
+	if (address->any.sa_family != AF_UNIX)
+		error = liveness_apply(fd, &settings->sides[CLIENT].keepalive);
+	if (error >= 0)
+		error = create(ret, key, fd);
+	if (error < 0)
+		close(fd);
+	return error;
+}
+
+int listener_take(struct listener **ret, const char *key, int fd,
+		  const struct config_listener *settings)
+{
+	int error = sock_prepare(fd);
+
+	if (error == 0)
+		error = create(ret, key, fd);
+	if (error < 0)
+		return error;
+	(*ret)->is_passed = true;
+	listener_adjust(*ret, settings);
+	return 0;
+}
+
+void listener_adjust(const struct listener *listener, const struct config_listener *settings)
+{
+	const struct keepalive *keepalive = &settings->sides[CLIENT].keepalive;
+	int error = 0;
+
+	/* A second listen(2) changes the backlog and leaves what waits alone. */
+	if (!listener->is_passed)
+		error = sock_relisten(listener->fd, settings->backlog);
+	if (error == 0 && !is_unix(listener))
+		error = keepalive->is_set ? liveness_apply(listener->fd, keepalive)
+					  : liveness_clear(listener->fd);
+	if (error < 0)
+		log_say(LOG_LEVEL_WARNING, "listener %s: %s: cannot change its settings: %s",
+			settings->name, listener->text, strerrordesc_np(-error));
+}
+
+/* Over a limit, whose: the process's or the listener's. NULL: within both. */
+static const char *limit_of(const struct listener *listener)
+{
+	const struct route *route = listener->route;
+	const struct crew *crew = listener->worker->crew;
+	unsigned max_sessions = route->listener->max_sessions;
+
+	if (crew_active(crew) >= atomic_load_explicit(&crew->max_sessions, memory_order_relaxed))
+		return "max_sessions";
+	if (max_sessions > 0 &&
+	    atomic_load_explicit(&route->tally->active, memory_order_relaxed) >= max_sessions)
+		return "max_sessions of the listener";
+	return NULL;
+}
+
+static void refuse(struct listener *listener, int fd, const struct address *peer, const char *limit)
+{
+	static struct log_limit rate;
+	struct worker *worker = listener->worker;
+
+	log_say_limited(&rate, monotonic_us(), LOG_LEVEL_WARNING,
+			"listener %s: connection refused: %s reached",
+			listener->route->listener->name, limit);
+	atomic_fetch_add_explicit(&worker->active, 1, memory_order_relaxed);
+	relay_refuse(&worker->relays, listener->route, fd, peer, ENDING_LIMITED);
+}
+
+static void admit(struct listener *listener, int fd, const struct address *peer)
+{
+	const struct route *route = listener->route;
+	const char *limit = limit_of(listener);
+
+	(void)generation_ref(route->generation);
+	atomic_fetch_add_explicit(&route->tally->active, 1, memory_order_relaxed);
+	if (limit) {
+		refuse(listener, fd, peer, limit);
+		return;
+	}
+	worker_adopt(crew_place(listener->worker->crew, listener->worker), listener->worker, route,
+		     fd, peer);
+}
+
+/* Accepts up to `limit` connections. Returns 0 when none is left, 1 when there may be more, or
+ * -errno when there is nothing to accept with. */
+static int accept_some(struct listener *listener, int limit)
+{
+	for (int i = 0; i < limit; i++) {
+		struct address peer;
+		int fd = sock_accept(listener->fd, &peer);
+
+		if (fd == -EAGAIN)
+			return 0;
+		if (fd < 0)
+			return fd;
+		admit(listener, fd, &peer);
+	}
+	return 1;
+}
+
+static void pause_accepting(struct listener *listener, int error)
+{
+	static struct log_limit rate;
+	struct worker *worker = listener->worker;
+
+	atomic_fetch_add_explicit(&worker->pauses, 1, memory_order_relaxed);
+	log_say_limited(&rate, monotonic_us(), LOG_LEVEL_ERROR,
+			"listener %s: %s: cannot accept: %s; connections wait until a session ends",
+			listener->route->listener->name, listener->text, strerrordesc_np(-error));
+	ev_io_stop(worker->loop, &listener->readable);
+	ev_timer_stop(worker->loop, &listener->pause);
+	ev_timer_set(&listener->pause, PAUSE_SECONDS, 0.);
+	ev_timer_start(worker->loop, &listener->pause);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct listener *listener = watcher->data;
+	int result = accept_some(listener, ACCEPTS_A_TURN);
+
+	(void)loop;
+	(void)events;
+	if (result < 0)
+		pause_accepting(listener, result);
+}
+
+void listener_retry(struct listener *listener)
+{
+	if (!ev_is_active(&listener->pause))
+		return;
+	ev_timer_stop(listener->worker->loop, &listener->pause);
+	ev_io_start(listener->worker->loop, &listener->readable);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct listener *listener = watcher->data;
+
+	(void)events;
+	ev_io_start(loop, &listener->readable);
+}
+
+void listener_start(struct listener *listener, struct worker *worker, const struct route *route)
+{
+	listener->worker = worker;
+	listener->route = route;
+	listener->next = worker->listeners;
+	worker->listeners = listener;
+	ev_io_init(&listener->readable, on_readable, listener->fd, EV_READ);
+	ev_timer_init(&listener->pause, on_pause_over, PAUSE_SECONDS, 0.);
+	listener->readable.data = listener->pause.data = listener;
+	ev_io_start(worker->loop, &listener->readable);
+}
+
+void listener_reroute(struct listener *listener, const struct route *route)
+{
+	generation_unref(listener->route->generation);
+	listener->route = route;
+}
+
+void listener_stop(struct listener *listener)
+{
+	struct listener **place = &listener->worker->listeners;
+
+	while (*place != listener)
+		place = &(*place)->next;
+	*place = listener->next;
+	if (!listener->is_passed)
+		(void)accept_some(listener, QUEUE_MAX);
+	ev_io_stop(listener->worker->loop, &listener->readable);
+	ev_timer_stop(listener->worker->loop, &listener->pause);
+	generation_unref(listener->route->generation);
+	listener->route = NULL;
+}
+
+void listener_destroy(struct listener *listener)
+{
+	if (!listener)
+		return;
+	if (!listener->is_passed) {
+		if (is_unix(listener) && listener->address.un.sun_path[0] != '\0')
+			(void)unlink(listener->address.un.sun_path); /* it may be gone already */
+		sock_close(listener->fd);
+	}
+	free(listener->key);
+	free(listener);
+}

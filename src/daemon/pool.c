@@ -1,0 +1,141 @@
+/*
+ * One session's attempts to connect, over the servers of a pool.
+ *
+ * Invariant: a server's load counts a session from the moment it is picked until pool_release or
+ * the next pick, so that a burst spreads before the first of it is connected.
+ *
+ * Surprising: a UNIX server with a full backlog answers EAGAIN at once instead of letting us wait
+ * in SYN_SENT as TCP does, so waiting is up to us.
+ */
+#include <finback/daemon/pool.h>
+#include <finback/io/sock.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+
+#define BUSY_FIRST_MS 2
+#define BUSY_LAST_MS  100
+
+void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool)
+{
+	*attempt = (struct pool_attempt){ .pool = pool, .server = BALANCE_NONE };
+}
+
+void pool_release(struct pool *pool, int server)
+{
+	if (server != BALANCE_NONE)
+		atomic_fetch_sub_explicit(&pool->loads[server]->sessions, 1, memory_order_relaxed);
+}
+
+static const struct config_server *current(const struct pool_attempt *attempt)
+{
+	return &attempt->pool->config->servers[attempt->server];
+}
+
+/* Goes on to the next server that was not tried. */
+static void pick(struct pool_attempt *attempt)
+{
+	struct pool *pool = attempt->pool;
+	const struct balance *balance = &pool->config->balance;
+	uint64_t turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed);
+	uint32_t loads[BALANCE_SERVERS_MAX];
+
+	for (size_t i = 0; i < balance->count; i++)
+		loads[i] = atomic_load_explicit(&pool->loads[i]->sessions, memory_order_relaxed);
+	pool_release(pool, attempt->server);
+	attempt->server = balance_pick(balance, turn, loads, &attempt->tried);
+	attempt->address = 0;
+	if (attempt->server == BALANCE_NONE)
+		return;
+	balance_mark_tried(&attempt->tried, (size_t)attempt->server);
+	atomic_fetch_add_explicit(&pool->loads[attempt->server]->sessions, 1, memory_order_relaxed);
+}
+
+/* EAGAIN: waits a little longer each time, for the same address. */
+static int wait_for_backlog(struct pool_attempt *attempt)
+{
+	attempt->address--;
+	attempt->busy_ms = attempt->busy_ms ? attempt->busy_ms * 2 : BUSY_FIRST_MS;
+	if (attempt->busy_ms > BUSY_LAST_MS)
+		attempt->busy_ms = BUSY_LAST_MS;
+	return -EAGAIN;
+}
+
+int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer)
+{
+	/* Bounded: each pick marks a server as tried, each turn takes one address. */
+	for (;;) {
+		const struct address *address;
+		int result;
+
+		if (attempt->server == BALANCE_NONE ||
+		    attempt->address >= current(attempt)->address_count)
+			pick(attempt);
+		if (attempt->server == BALANCE_NONE)
+			return -ENOENT;
+		address = &current(attempt)->addresses[attempt->address++];
+		result = sock_connect(address, ret_fd);
+		if (result == 0 || result == -EINPROGRESS) {
+			attempt->busy_ms = 0;
+			*ret_peer = endpoint_of(address);
+			return result;
+		}
+		if (result == -EAGAIN && address->any.sa_family == AF_UNIX)
+			return wait_for_backlog(attempt);
+		pool_attempt_failed(attempt, result);
+	}
+}
+
+static enum pool_failure failure_of(int error)
+{
+	switch (-error) {
+	case 0:
+	case ETIMEDOUT:
+		return POOL_FAILURE_TIMEOUT;
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return POOL_FAILURE_REFUSED;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return POOL_FAILURE_UNREACHABLE;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EADDRNOTAVAIL: /* no port left towards this server */
+	case EAGAIN:        /* connect(2): the routing cache is full, or the ports are */
+		return POOL_FAILURE_EXHAUSTED;
+	default:
+		return POOL_FAILURE_OTHER;
+	}
+}
+
+void pool_attempt_failed(struct pool_attempt *attempt, int error)
+{
+	attempt->last = failure_of(error);
+	attempt->last_error = error;
+	attempt->busy_ms = 0;
+}
+
+enum ending pool_attempt_ending(const struct pool_attempt *attempt)
+{
+	static const enum ending endings[] = {
+		[POOL_FAILURE_NONE] = ENDING_NO_SERVER,
+		[POOL_FAILURE_REFUSED] = ENDING_CONNECT_REFUSED,
+		[POOL_FAILURE_TIMEOUT] = ENDING_CONNECT_TIMEOUT,
+		[POOL_FAILURE_UNREACHABLE] = ENDING_CONNECT_FAILED,
+		[POOL_FAILURE_EXHAUSTED] = ENDING_LIMITED,
+		[POOL_FAILURE_OTHER] = ENDING_CONNECT_FAILED,
+	};
+	static_assert(sizeof endings / sizeof *endings == POOL_FAILURES, "one for each failure");
+
+	return endings[attempt->last];
+}
+
+const char *pool_server_name(const struct pool *pool, int server)
+{
+	return server == BALANCE_NONE ? NULL : pool->config->servers[server].name;
+}

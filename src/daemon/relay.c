@@ -1,0 +1,391 @@
+/*
+ * A session joined to two sockets: readiness becomes facts, the session answers with wishes, and
+ * relay_step() carries them out.
+ *
+ * Invariant: relay_step() is the only place that moves bytes, carries out wishes and arms the
+ * timer, and nothing is freed before the end of the loop's turn, so a late event finds its relay.
+ *
+ * Surprising: readiness is edge-triggered, so it is remembered here until a call says "no more".
+ * The kernel tells an error once, to whoever asks first; whoever that is reports it as a loss, and
+ * a read of 0 after it is no end of file.
+ */
+#include <finback/io/sock.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "relay_private.h"
+
+/* Work of one step: reads of one flow, of up to PUMP_BUFFER_BYTES each. More waits for its turn. */
+#define STEP_READS  4
+#define SECONDS(us) ((double)(us) / 1e6)
+
+void relay_tell(struct relay *relay, const struct fact *fact)
+{
+	(void)session_step(&relay->session, fact, relay->relays->now_us);
+}
+
+void relay_tell_event(struct relay *relay, enum session_event event, enum side side, uint32_t count)
+{
+	relay_tell(relay, &(struct fact){ .event = event, .side = side, .count = count });
+}
+
+void relay_cut(struct relay *relay, enum ending ending)
+{
+	relay_tell(relay, &(struct fact){ .event = SESSION_CUT, .ending = ending });
+}
+
+/* ---- what the sockets say ---------------------------------------------------------------- */
+
+static enum loss loss_of(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case ENONET:
+		return LOSS_DEAD;
+	default:
+		return LOSS_RESET;
+	}
+}
+
+/* A side is lost. EPIPE says that its FIN came before the reset; for other errors the poller may
+ * have told so. What it sent before is still readable, so it is read to the end. */
+static void lose(struct relay *relay, enum side side, int error)
+{
+	struct relay_side *lost = &relay->sides[side];
+	uint32_t unread = 0;
+
+	if (relay->session.phase == SESSION_CONNECTING)
+		unread = sock_unread(relay->session.legs[side].fd);
+	if (relay->error == 0)
+		relay->error = error;
+	lost->is_faulty = false;
+	lost->is_readable = lost->is_thorough = true;
+	relay_tell(relay, &(struct fact){
+				  .event = SESSION_LOST,
+				  .side = side,
+				  .count = unread,
+				  .loss = loss_of(error),
+				  .is_after_fin = error == -EPIPE || lost->is_ended,
+			  });
+}
+
+void relay_take_fault(struct relay *relay, enum side side)
+{
+	int error = sock_take_error(relay->session.legs[side].fd);
+
+	relay->sides[side].is_faulty = false;
+	if (error < 0)
+		lose(relay, side, error);
+}
+
+/* A read of 0: an end of file only where no error was consumed before it. */
+static void on_read_zero(struct relay *relay, enum side side)
+{
+	struct relay_side *source = &relay->sides[side];
+	int error = 0;
+
+	source->is_readable = false;
+	if (relay->session.legs[side].loss != LOSS_NONE) {
+		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+		return;
+	}
+	if (source->is_faulty)
+		error = sock_take_error(relay->session.legs[side].fd);
+	source->is_faulty = false;
+	if (error == 0 || error == -EPIPE || source->is_ended)
+		relay_tell_event(relay, SESSION_ENDED, side, 0);
+	if (error == 0)
+		return;
+	lose(relay, side, error);
+	if (relay->session.phase == SESSION_CUTTING)
+		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+}
+
+static void on_read_error(struct relay *relay, enum side side, int error)
+{
+	if (relay->session.legs[side].loss == LOSS_NONE)
+		lose(relay, side, error);
+	relay->sides[side].is_readable = false;
+	if (relay->session.phase == SESSION_CUTTING)
+		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+}
+
+/* What the pump found at the source of the flow from `side`. */
+static void note_source(struct relay *relay, enum side side, const struct pump_report *report)
+{
+	switch (report->source) {
+	case PUMP_SOURCE_MORE:
+		break;
+	case PUMP_SOURCE_EMPTY:
+		relay->sides[side].is_readable = relay->sides[side].is_thorough = false;
+		break;
+	case PUMP_SOURCE_END:
+		on_read_zero(relay, side);
+		break;
+	case PUMP_SOURCE_ERROR:
+		on_read_error(relay, side, report->source_error);
+		break;
+	}
+}
+
+/* What the pump found at the sink of the flow from `side`. */
+static void note_sink(struct relay *relay, enum side side, const struct pump_report *report)
+{
+	enum side sink = other(side);
+
+	if (report->is_sink_full)
+		relay->sides[sink].is_writable = false;
+	if (report->wrote > 0)
+		relay_tell_event(relay, SESSION_WROTE, side, report->wrote);
+	if (report->sink_error == -ENOMEM)
+		relay_cut(relay, ENDING_LIMITED);
+	else if (report->sink_error < 0)
+		lose(relay, sink, report->sink_error);
+}
+
+/* ---- moving bytes ------------------------------------------------------------------------- */
+
+static void flush(struct relay *relay, enum side side)
+{
+	struct pump_report report;
+
+	pump_flush(&relay->relays->pump, relay->session.legs[other(side)].fd,
+		   &relay->sides[side].rest, &report);
+	note_sink(relay, side, &report);
+}
+
+static void carry(struct relay *relay, enum side side)
+{
+	struct relay_side *source = &relay->sides[side];
+	struct pump_report report;
+
+	pump_carry(&relay->relays->pump, relay->session.legs[side].fd,
+		   relay->session.legs[other(side)].fd, policy_of(relay)->buffer_bytes,
+		   source->is_thorough, &source->rest, &report);
+	if (report.read > 0) {
+		relay_tell_event(relay, SESSION_READ, side, report.read);
+		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);
+	}
+	note_sink(relay, side, &report);
+	note_source(relay, side, &report);
+}
+
+static void discard(struct relay *relay, enum side side)
+{
+	struct pump_report report;
+
+	pump_discard(&relay->relays->pump, relay->session.legs[side].fd, &report);
+	note_source(relay, side, &report);
+}
+
+/* One turn of the flow from `side`. Returns whether anything was tried. */
+static bool move_flow(struct relay *relay, enum side side)
+{
+	const struct session *session = &relay->session;
+
+	if (session_wants_write(session, other(side))) {
+		if (!relay->sides[other(side)].is_writable)
+			return false;
+		flush(relay, side);
+		return true;
+	}
+	if (!relay->sides[side].is_readable)
+		return false;
+	if (session_wants_read(session, side)) {
+		carry(relay, side);
+		return true;
+	}
+	if (session_wants_discard(session, side)) {
+		discard(relay, side);
+		return true;
+	}
+	return false;
+}
+
+/* An error that no read has met: its reader is stopped, by back-pressure or by a FIN before. */
+static bool take_faults(struct relay *relay)
+{
+	bool is_lost = false;
+
+	for (int side = CLIENT; side < SIDES; side++) {
+		if (relay->sides[side].is_faulty && relay->session.phase != SESSION_OVER) {
+			relay_take_fault(relay, (enum side)side);
+			is_lost = true;
+		}
+	}
+	return is_lost;
+}
+
+static void leave_for_later(struct relay *relay)
+{
+	struct relays *relays = relay->relays;
+
+	if (relay->is_pending)
+		return;
+	relay->is_pending = true;
+	relay->next_pending = relays->pending;
+	relays->pending = relay;
+	ev_idle_start(relays->loop, &relays->unfinished);
+}
+
+static void move(struct relay *relay)
+{
+	for (int turn = 0; turn < STEP_READS; turn++) {
+		bool is_client_moved = move_flow(relay, CLIENT);
+		bool is_server_moved = move_flow(relay, SERVER);
+
+		if (!is_client_moved && !is_server_moved && !take_faults(relay))
+			return;
+	}
+	if (relay->session.phase != SESSION_OVER)
+		leave_for_later(relay);
+}
+
+/* ---- looking at what the kernel holds ------------------------------------------------------ */
+
+static void look(struct relay *relay, enum side side)
+{
+	const struct leg *leg = &relay->session.legs[side];
+
+	if (!session_is_outstanding(&relay->session, side) ||
+	    relay->session.phase == SESSION_CONNECTING || relay->session.phase == SESSION_OVER)
+		return;
+	relay_tell_event(relay, SESSION_ACKED, side,
+			 is_unix(relay, side) ? 0 : sock_unacked(leg->fd));
+}
+
+static void look_both(struct relay *relay)
+{
+	look(relay, CLIENT);
+	look(relay, SERVER);
+}
+
+/* ---- the timer ------------------------------------------------------------------------------ */
+
+static void arm(struct relay *relay)
+{
+	struct relays *relays = relay->relays;
+	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
+	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
+
+	if (relay->retry_us != 0 && (at_us == 0 || relay->retry_us < at_us))
+		at_us = relay->retry_us;
+	/* Lazy: a timer that fires too early finds out and is armed again. */
+	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
+		return;
+	relay->armed_us = at_us;
+	ev_timer_stop(relays->loop, &relay->timer);
+	ev_timer_set(&relay->timer, at_us > relays->now_us ? SECONDS(at_us - relays->now_us) : 0.,
+		     0.);
+	ev_timer_start(relays->loop, &relay->timer);
+}
+
+static void expire(struct relay *relay, enum deadline deadline)
+{
+	if (deadline == DEADLINE_LOOK) {
+		look_both(relay);
+	} else if (deadline == DEADLINE_CONNECT) {
+		relay_fail_attempt(relay, 0);
+	} else {
+		relay_tell(relay, &(struct fact){
+					  .event = SESSION_EXPIRED,
+					  .ending = deadline_ending(deadline),
+					  .is_gentle = policy_of(relay)->is_closed_on_timeout,
+				  });
+	}
+}
+
+/* ---- the step -------------------------------------------------------------------------------- */
+
+static void send_fin(struct relay *relay, enum side side)
+{
+	int error = sock_finish(relay->session.legs[side].fd);
+
+	if (error == 0 && !relay->session.is_discarding)
+		counters_add(counters_of(relay), COUNTER_FINS + other(side), 1);
+	/* ENOTCONN: the peer reset the connection, and its error may have been taken already. */
+	if (error < 0 && relay->session.legs[side].loss == LOSS_NONE)
+		lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
+}
+
+static void carry_out(struct relay *relay, unsigned wishes)
+{
+	for (int side = CLIENT; side < SIDES; side++) {
+		if (wishes & WISH_FIN(side))
+			send_fin(relay, (enum side)side);
+		if (wishes & WISH_DISCARD(side))
+			pump_drop(&relay->relays->pump, &relay->sides[side].rest);
+	}
+	if (wishes & (WISH_NEXT_SERVER | WISH_ABANDON_SERVER))
+		relay_drop_server(relay);
+	if (wishes & WISH_NEXT_SERVER)
+		relay_start_attempt(relay);
+	if (wishes & WISH_LOOK)
+		look_both(relay);
+}
+
+/* Takes in what the sockets say and does what follows from it, until nothing more follows. */
+void relay_step(struct relay *relay)
+{
+	bool is_rearmed = false;
+
+	for (;;) {
+		unsigned wishes;
+
+		if (relay->session.phase == SESSION_CONNECTING)
+			relay_watch_connect(relay);
+		if (relay->session.phase != SESSION_CONNECTING)
+			move(relay);
+		wishes = session_take_wishes(&relay->session);
+		is_rearmed |= (wishes & WISH_REARM) != 0;
+		if (relay->session.phase == SESSION_OVER)
+			break;
+		if ((wishes & ~(unsigned)WISH_REARM) == 0)
+			break;
+		carry_out(relay, wishes);
+	}
+	if (relay->session.phase == SESSION_OVER)
+		relay_end(relay);
+	else if (is_rearmed)
+		arm(relay);
+}
+
+void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
+{
+	const unsigned news = READY_FIN | READY_HUP | READY_ERROR | READY_URGENT;
+	struct relay_side *here = &relay->sides[side];
+
+	here->is_readable |= (ready & (READY_READ | news)) != 0;
+	here->is_thorough |= (ready & news) != 0;
+	here->is_writable |= (ready & READY_WRITE) != 0;
+	here->is_faulty |= (ready & READY_ERROR) != 0;
+	here->is_ended |= (ready & READY_FIN) != 0 && (ready & READY_ERROR) == 0 &&
+			  relay->session.legs[side].loss == LOSS_NONE;
+	/* The acknowledgement of our FIN comes as readiness of the socket it went to. */
+	if (relay->session.legs[side].has_fin_sent && !here->is_faulty)
+		look(relay, side);
+	relay_step(relay);
+}
+
+void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct relay *relay = watcher->data;
+	struct deadline_at next;
+
+	(void)loop;
+	(void)events;
+	relay->relays->now_us = monotonic_us();
+	relay->armed_us = 0;
+	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
+		relay_start_attempt(relay);
+	next = deadline_next(&relay->session, policy_of(relay));
+	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
+		expire(relay, next.deadline);
+	relay->session.wishes |= WISH_REARM;
+	relay_step(relay);
+}

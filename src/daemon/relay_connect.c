@@ -1,0 +1,117 @@
+/*
+ * From an accepted client to a connected server.
+ *
+ * Invariant: at most one connect attempt is under way, and the client is not read before it
+ * succeeds: what it sends, its FIN included, waits in its socket, bounded by the kernel.
+ *
+ * Surprising: shutdown(2) on a socket that is still connecting kills the attempt, so a client's
+ * early FIN waits as well.
+ */
+#include <finback/engine/counters.h>
+#include <finback/io/liveness.h>
+#include <finback/io/sock.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "relay_private.h"
+
+void relay_drop_server(struct relay *relay)
+{
+	sock_close(relay->session.legs[SERVER].fd);
+	relay->session.legs[SERVER].fd = -1;
+	relay->sides[SERVER] = (struct relay_side){ 0 };
+	relay->retry_us = 0;
+}
+
+static void on_connected(struct relay *relay)
+{
+	const struct keepalive *keepalive = &relay->route->listener->sides[SERVER].keepalive;
+	struct session *session = &relay->session;
+
+	relay->sides[SERVER].is_writable = true;
+	free(relay->attempt);
+	relay->attempt = NULL;
+	/* A kernel that refuses an option still relays: the configuration's check knows the limits.
+	 */
+	if (!is_unix(relay, SERVER))
+		(void)liveness_apply(session->legs[SERVER].fd, keepalive);
+	counters_observe(counters_of(relay), HISTOGRAM_CONNECT,
+			 relay->relays->now_us - session->accepted_us);
+	relay_tell_event(relay, SESSION_CONNECTED, SERVER, 0);
+}
+
+/* There is no server left to try. A deadline may end gently; everything else resets. */
+static void give_up(struct relay *relay)
+{
+	enum ending ending = pool_attempt_ending(relay->attempt);
+
+	relay->error = relay->attempt->last_error;
+	relay_tell(relay, &(struct fact){
+				  .event = ending == ENDING_CONNECT_TIMEOUT ? SESSION_EXPIRED
+									    : SESSION_CUT,
+				  .ending = ending,
+				  .is_gentle = policy_of(relay)->is_closed_on_timeout,
+			  });
+}
+
+void relay_start_attempt(struct relay *relay)
+{
+	struct session *session = &relay->session;
+	bool is_retry = relay->retry_us != 0;
+	int fd = -1;
+	int result = pool_attempt_next(relay->attempt, &fd, &session->peers[SERVER]);
+
+	relay->server = relay->attempt->server;
+	relay->retry_us = 0;
+	if (result == -ENOENT) {
+		give_up(relay);
+		return;
+	}
+	if (!is_retry)
+		session_attempt(session, relay->relays->now_us);
+	if (result == -EAGAIN) {
+		relay->retry_us = relay->relays->now_us + relay->attempt->busy_ms * INT64_C(1000);
+		session->wishes |= WISH_REARM;
+		return;
+	}
+	session->legs[SERVER].fd = fd;
+	if (poller_add(&relay->relays->poller, fd, relay, SERVER) < 0)
+		relay_cut(relay, ENDING_LIMITED);
+	else if (result == 0)
+		on_connected(relay);
+}
+
+void relay_fail_attempt(struct relay *relay, int error)
+{
+	pool_attempt_failed(relay->attempt, error);
+	relay_tell_event(relay, SESSION_NEXT, SERVER, 0);
+}
+
+/* While connecting the client is not read, but what it does is noticed. */
+static void watch_client(struct relay *relay)
+{
+	if (relay->sides[CLIENT].is_readable && !relay->session.has_spoken)
+		relay_tell_event(relay, SESSION_SPOKE, CLIENT, 0);
+	if (relay->sides[CLIENT].is_faulty)
+		relay_take_fault(relay, CLIENT);
+}
+
+void relay_watch_connect(struct relay *relay)
+{
+	const struct relay_side *server = &relay->sides[SERVER];
+	int error;
+
+	watch_client(relay);
+	if (relay->session.phase != SESSION_CONNECTING || relay->session.legs[SERVER].fd < 0)
+		return;
+	if (!server->is_writable && !server->is_faulty && !server->is_readable)
+		return;
+	error = sock_take_error(relay->session.legs[SERVER].fd);
+	if (error < 0)
+		relay_fail_attempt(relay, error);
+	else if (server->is_faulty)
+		relay_fail_attempt(relay, -ECONNREFUSED); /* a soft error that was consumed */
+	else if (server->is_writable)
+		on_connected(relay);
+}

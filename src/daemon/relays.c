@@ -1,0 +1,258 @@
+/*
+ * All relays of one worker: readiness handed out, work left over, the dead reaped.
+ *
+ * Invariant: a relay is freed at the end of a turn of the loop only, and on no list any more.
+ *
+ * Surprising: an edge is told once, so a relay that stops for fairness's sake with work left over
+ * is put on a list, and an idle watcher keeps the loop from sleeping over it.
+ */
+#include <finback/engine/counters.h>
+#include <finback/host/log.h>
+#include <finback/io/sock.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "relay_private.h"
+
+/* Batches of events taken from the poller in one callback. */
+#define READINESS_BATCHES 4
+
+int64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Gives back what a session was counted with when it was accepted. */
+static void release(struct relays *relays, const struct route *route)
+{
+	atomic_fetch_sub_explicit(&route->tally->active, 1, memory_order_relaxed);
+	generation_unref(route->generation);
+	atomic_fetch_sub_explicit(relays->active, 1, memory_order_release);
+	if (relays->on_over)
+		relays->on_over(relays->owner);
+}
+
+static void reap_one(struct relay *relay)
+{
+	struct relays *relays = relay->relays;
+
+	release(relays, relay->route);
+	free(relay->attempt);
+	free(relay);
+}
+
+static void reap(struct relays *relays)
+{
+	struct relay *kept = NULL;
+
+	while (relays->dead) {
+		struct relay *relay = relays->dead;
+
+		relays->dead = relay->next_dead;
+		if (relay->is_pending) { /* still on the other list: next time */
+			relay->next_dead = kept;
+			kept = relay;
+		} else {
+			reap_one(relay);
+		}
+	}
+	relays->dead = kept;
+}
+
+static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct relays *relays = watcher->data;
+	struct poller_event ready[POLLER_BATCH];
+
+	(void)loop;
+	(void)events;
+	relays->now_us = monotonic_us();
+	for (int batch = 0; batch < READINESS_BATCHES; batch++) {
+		int count = poller_take(&relays->poller, ready);
+
+		for (int i = 0; i < count; i++) {
+			struct relay *relay = ready[i].owner;
+
+			if (!relay->is_dead)
+				relay_on_ready(relay, ready[i].side, ready[i].ready);
+		}
+		if (count < POLLER_BATCH)
+			return;
+	}
+}
+
+/* Gives each relay that had work left over one more step. */
+static void run_pending(struct relays *relays)
+{
+	struct relay *pending = relays->pending;
+
+	relays->pending = NULL;
+	if (pending)
+		relays->now_us = monotonic_us();
+	while (pending) {
+		struct relay *relay = pending;
+
+		pending = relay->next_pending;
+		relay->is_pending = false;
+		if (!relay->is_dead)
+			relay_step(relay);
+	}
+	if (!relays->pending)
+		ev_idle_stop(relays->loop, &relays->unfinished);
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct relays *relays = watcher->data;
+
+	(void)loop;
+	(void)events;
+	run_pending(relays);
+	reap(relays);
+}
+
+static void on_unfinished(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+	/* It is there to keep the loop from sleeping; the work is done in on_turn. */
+	(void)loop;
+	(void)watcher;
+	(void)events;
+}
+
+int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers)
+{
+	int error;
+
+	*relays = (struct relays){
+		.loop = loop,
+		.poller.fd = -1,
+		.worker = worker,
+		.next_id = worker + 1,
+		.id_step = workers,
+		.now_us = monotonic_us(),
+	};
+	error = pump_init(&relays->pump);
+	if (error == 0)
+		error = poller_init(&relays->poller);
+	if (error < 0) {
+		pump_fini(&relays->pump);
+		return error;
+	}
+	ev_io_init(&relays->readiness, on_readiness, relays->poller.fd, EV_READ);
+	ev_prepare_init(&relays->turn, on_turn);
+	ev_idle_init(&relays->unfinished, on_unfinished);
+	relays->readiness.data = relays->turn.data = relays->unfinished.data = relays;
+	ev_io_start(loop, &relays->readiness);
+	ev_prepare_start(loop, &relays->turn);
+	return 0;
+}
+
+void relays_fini(struct relays *relays)
+{
+	assert(!relays->first);
+	relays->pending = NULL;
+	for (struct relay *relay = relays->dead; relay; relay = relay->next_dead)
+		relay->is_pending = false;
+	reap(relays);
+	ev_io_stop(relays->loop, &relays->readiness);
+	ev_prepare_stop(relays->loop, &relays->turn);
+	ev_idle_stop(relays->loop, &relays->unfinished);
+	poller_fini(&relays->poller);
+	pump_fini(&relays->pump);
+}
+
+static void link_relay(struct relays *relays, struct relay *relay)
+{
+	relay->next = relays->first;
+	if (relays->first)
+		relays->first->previous = relay;
+	relays->first = relay;
+}
+
+/* A relay without sockets in the poller and without a server. NULL: no memory. */
+static struct relay *create(struct relays *relays, const struct route *route, int fd,
+			    const struct address *peer)
+{
+	struct relay *relay = calloc(1, sizeof *relay);
+
+	if (!relay)
+		return NULL;
+	relays->now_us = monotonic_us();
+	session_init(&relay->session, relays->next_id, relays->now_us);
+	relays->next_id += relays->id_step;
+	relay->session.legs[CLIENT].fd = fd;
+	relay->session.peers[CLIENT] = endpoint_of(peer);
+	relay->sides[CLIENT].is_writable = true;
+	relay->route = route;
+	relay->relays = relays;
+	relay->server = BALANCE_NONE;
+	ev_timer_init(&relay->timer, relay_on_timer, 0., 0.);
+	relay->timer.data = relay;
+	link_relay(relays, relay);
+	counters_add(counters_of(relay), COUNTER_ACCEPTED, 1);
+	return relay;
+}
+
+/* Not even a record: the connection is reset and counts as limited. */
+static void refuse_unrecorded(struct relays *relays, const struct route *route, int fd)
+{
+	static struct log_limit limit;
+	struct counters *counters = &route->tally->workers_counters[relays->worker];
+
+	sock_close(fd);
+	counters_add(counters, COUNTER_ACCEPTED, 1);
+	counters_add(counters, COUNTER_ENDED + ENDING_LIMITED, 1);
+	log_say_limited(&limit, monotonic_us(), LOG_LEVEL_ERROR,
+			"listener %s: no memory for a session", route->listener->name);
+	release(relays, route);
+}
+
+void relay_adopt(struct relays *relays, const struct route *route, int fd,
+		 const struct address *peer)
+{
+	struct relay *relay = create(relays, route, fd, peer);
+
+	if (!relay) {
+		refuse_unrecorded(relays, route, fd);
+		return;
+	}
+	relays->count++;
+	relay->attempt = malloc(sizeof *relay->attempt);
+	if (!relay->attempt || poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
+		relay_cut(relay, ENDING_LIMITED);
+	} else {
+		pool_attempt_init(relay->attempt, route->pool);
+		relay_start_attempt(relay);
+	}
+	relay_step(relay);
+}
+
+void relay_refuse(struct relays *relays, const struct route *route, int fd,
+		  const struct address *peer, enum ending ending)
+{
+	struct relay *relay = create(relays, route, fd, peer);
+
+	if (!relay) {
+		refuse_unrecorded(relays, route, fd);
+		return;
+	}
+	relay_cut(relay, ending);
+	relay_step(relay);
+}
+
+void relays_cut(struct relays *relays, enum ending ending)
+{
+	struct relay *next;
+
+	relays->now_us = monotonic_us();
+	for (struct relay *relay = relays->first; relay; relay = next) {
+		next = relay->next;
+		relay_cut(relay, ending);
+		relay_step(relay);
+	}
+}

@@ -1,0 +1,259 @@
+/*
+ * Start, drain and stop.
+ *
+ * Invariant: the process ends only when every session has ended and was counted.
+ *
+ * Surprising: whether all is over is asked each time a worker says that it is empty, as a session
+ * may be on its way from one worker to another at that moment.
+ */
+#include <finback/engine/counters.h>
+#include <finback/host/log.h>
+#include <finback/host/service.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "supervisor_private.h"
+
+/* Descriptors that are not sessions': listeners, loops, logs, a few of libraries. */
+#define SPARE_DESCRIPTORS  64
+#define WORKER_DESCRIPTORS 8
+#define SUMMARY_MAX        1536
+
+static double seconds(int64_t us)
+{
+	return (double)us / 1e6;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------
+ */
+
+void supervisor_finish_if_over(struct supervisor *supervisor)
+{
+	if (supervisor->state != SUPERVISOR_RUNNING && supervisor->closing == 0 &&
+	    !supervisor->is_loading && crew_active(&supervisor->crew) == 0)
+		ev_break(supervisor->loop, EVBREAK_ALL);
+}
+
+static void on_closed(void *recipient, struct letter *letter)
+{
+	struct supervisor *supervisor = recipient;
+
+	(void)letter;
+	supervisor->closing--;
+	supervisor_finish_if_over(supervisor);
+}
+
+static void on_empty(void *recipient, struct letter *letter)
+{
+	(void)letter;
+	supervisor_finish_if_over(recipient);
+}
+
+static void end_now(struct supervisor *supervisor)
+{
+	supervisor->state = SUPERVISOR_ENDING;
+	log_say(LOG_LEVEL_INFO, "ending %u sessions", crew_active(&supervisor->crew));
+	ev_timer_stop(supervisor->loop, &supervisor->drain);
+	crew_cut(&supervisor->crew, ENDING_DRAINED);
+	supervisor_finish_if_over(supervisor);
+}
+
+static void on_drain_over(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	end_now(watcher->data);
+}
+
+static void drain(struct supervisor *supervisor)
+{
+	int64_t drain_us = supervisor->generation->config->drain_us;
+
+	supervisor->state = SUPERVISOR_DRAINING;
+	log_say(LOG_LEVEL_INFO, "draining: %u sessions may finish within %.3g s",
+		crew_active(&supervisor->crew), seconds(drain_us));
+	service_stopping("draining");
+	for (size_t i = 0; i < supervisor->sockets.count; i++)
+		crew_unlisten(supervisor->sockets.entries[i].listener);
+	supervisor->closing += supervisor->sockets.count;
+	sockets_fini(&supervisor->sockets);
+	crew_drain(&supervisor->crew);
+	ev_timer_set(&supervisor->drain, seconds(drain_us), 0.);
+	ev_timer_start(supervisor->loop, &supervisor->drain);
+	supervisor_finish_if_over(supervisor);
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct supervisor *supervisor = watcher->data;
+
+	(void)loop;
+	(void)events;
+	if (supervisor->state == SUPERVISOR_RUNNING)
+		drain(supervisor);
+	else
+		end_now(supervisor);
+}
+
+static void on_hang_up(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	supervisor_reload(watcher->data);
+}
+
+/* ---- the summary
+ * ---------------------------------------------------------------------------------- */
+
+/* A counter's short name for the summary: the ending's, or the metric's own word. */
+static int describe(char *text, size_t size, const struct counters_sum *sum)
+{
+	static const char *const flow_words[] = { "bytes", "fins", "resets" };
+	int length = 0;
+
+	for (unsigned i = ENDING_NONE + 1; i < ENDINGS && (size_t)length < size; i++)
+		if (sum->values[COUNTER_ENDED + i] > 0)
+			length += snprintf(text + length, size - (size_t)length, " %s=%" PRIu64,
+					   ending_name((enum ending)i),
+					   sum->values[COUNTER_ENDED + i]);
+	for (unsigned i = 0; i < 3 * SIDES && (size_t)length < size; i++)
+		length += snprintf(text + length, size - (size_t)length, " %s_from_%s=%" PRIu64,
+				   flow_words[i / SIDES], side_name((enum side)(i % SIDES)),
+				   sum->values[COUNTER_BYTES + i]);
+	return length;
+}
+
+static void summarise(const struct supervisor *supervisor)
+{
+	char text[SUMMARY_MAX];
+
+	for (const struct tally *tally = supervisor->registry.tallies; tally; tally = tally->next) {
+		struct counters_sum sum;
+
+		tally_sum(tally, &sum);
+		(void)describe(text, sizeof text, &sum);
+		log_say(LOG_LEVEL_INFO, "listener %s: accepted=%" PRIu64 " active=%u%s",
+			tally->name, sum.values[COUNTER_ACCEPTED], atomic_load(&tally->active),
+			text);
+	}
+	for (size_t i = 0; i < supervisor->crew.count; i++) {
+		const struct worker *worker = &supervisor->crew.workers[i];
+
+		/* Its thread has ended: what was its own can be read. */
+		log_say(LOG_LEVEL_INFO, "worker %zu: sessions=%" PRIu64 " accept_pauses=%" PRIu64,
+			i, worker->relays.count, atomic_load(&worker->pauses));
+	}
+	if (log_lost() > 0)
+		log_say(LOG_LEVEL_WARNING, "%" PRIu64 " lines of the log were lost", log_lost());
+}
+
+/* ---- the start
+ * ------------------------------------------------------------------------------------ */
+
+/* As many descriptors as the system lets us have: a session takes two. */
+static rlim_t raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return SPARE_DESCRIPTORS * 4;
+	if (limit.rlim_cur < limit.rlim_max) {
+		rlim_t soft = limit.rlim_cur;
+
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			return soft;
+	}
+	return limit.rlim_cur;
+}
+
+static unsigned sessions_that_fit(rlim_t descriptors, size_t workers)
+{
+	rlim_t spare = SPARE_DESCRIPTORS + workers * WORKER_DESCRIPTORS;
+	rlim_t sessions = descriptors > spare ? (descriptors - spare) / 2 : 1;
+
+	return sessions < UINT32_MAX ? (unsigned)sessions : UINT32_MAX;
+}
+
+static void start_signal(struct supervisor *supervisor, ev_signal *watcher, int number,
+			 void (*handle)(struct ev_loop *, ev_signal *, int))
+{
+	ev_signal_init(watcher, handle, number);
+	watcher->data = supervisor;
+	ev_signal_start(supervisor->loop, watcher);
+}
+
+static void start_watchers(struct supervisor *supervisor)
+{
+	start_signal(supervisor, &supervisor->terminate, SIGTERM, on_terminate);
+	start_signal(supervisor, &supervisor->interrupt, SIGINT, on_terminate);
+	start_signal(supervisor, &supervisor->hang_up, SIGHUP, on_hang_up);
+	ev_timer_init(&supervisor->drain, on_drain_over, 0., 0.);
+	supervisor->drain.data = supervisor;
+	supervisor_start_pulse(supervisor);
+}
+
+static int start(struct supervisor *supervisor, struct config *config)
+{
+	size_t workers = config->workers > 0 ? config->workers : service_cpus();
+	int error;
+
+	supervisor->descriptor_sessions = sessions_that_fit(raise_descriptor_limit(), workers);
+	registry_init(&supervisor->registry, workers);
+	error = mailbox_init(&supervisor->mailbox, supervisor->loop, supervisor);
+	if (error < 0)
+		goto fail;
+	error = crew_start(&supervisor->crew, workers, &supervisor->mailbox, on_closed, on_empty);
+	if (error < 0) {
+		mailbox_fini(&supervisor->mailbox);
+		goto fail;
+	}
+	return supervisor_apply(supervisor, config);
+fail:
+	log_say(LOG_LEVEL_ERROR, "cannot start %zu workers: %s", workers, strerrordesc_np(-error));
+	config_unref(config);
+	return error;
+}
+
+static void stop(struct supervisor *supervisor)
+{
+	supervisor_stop_pulse(supervisor);
+	if (supervisor->crew.count > 0) {
+		crew_stop(&supervisor->crew);
+		summarise(supervisor);
+		crew_fini(&supervisor->crew);
+		mailbox_fini(&supervisor->mailbox);
+	}
+	generation_unref(supervisor->generation);
+	registry_fini(&supervisor->registry);
+}
+
+int supervisor_run(struct config *config, bool can_reload)
+{
+	struct supervisor supervisor = { .can_reload = can_reload };
+
+	/* splice(2) and a closed stderr know no other way to keep SIGPIPE away. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (!supervisor.loop) {
+		log_say(LOG_LEVEL_ERROR, "cannot start: epoll is not available");
+		config_unref(config);
+		return EX_OSERR;
+	}
+	if (start(&supervisor, config) < 0) {
+		stop(&supervisor);
+		return EX_OSERR;
+	}
+	start_watchers(&supervisor);
+	log_say(LOG_LEVEL_INFO, "ready: %s", supervisor_status(&supervisor));
+	service_ready(supervisor_status(&supervisor));
+	(void)ev_run(supervisor.loop, 0);
+	stop(&supervisor);
+	ev_loop_destroy(supervisor.loop);
+	return EX_OK;
+}
