@@ -3,7 +3,7 @@
  *
  * Invariant: a connection is READING, WRITING or CLOSING, in this order, and its one watcher waits
  * for just what the state needs: input, output, nothing. Only the demo's own thread touches a
- * connection; the others are allowed to start and to stop it.
+ * connection while it runs.
  *
  * The surprise: CLOSING lasts until the kernel says that the client has acknowledged everything.
  * A descriptor closed before that leaves the tail to an orphan that the kernel gives up after some
@@ -25,6 +25,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "demo_lines.h"
 
 #define MIB ((size_t)1024 * 1024)
 
@@ -88,75 +90,6 @@ static int64_t now_us(void)
 	/* Cannot fail: the clock exists and the pointer is good. */
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* --- sorting ------------------------------------------------------------------------------- */
-
-/* Compares two lines that both end in a newline, which counts as less than any byte: so a line
- * that is the beginning of another comes first. */
-static int compare_lines(const void *a, const void *b, void *bytes)
-{
-	const unsigned char *base = bytes;
-	const unsigned char *line_a = base + *(const uint32_t *)a;
-	const unsigned char *line_b = base + *(const uint32_t *)b;
-
-	while (*line_a == *line_b && *line_a != '\n') {
-		line_a++;
-		line_b++;
-	}
-	if (*line_a == *line_b)
-		return 0;
-	if (*line_a == '\n' || *line_b == '\n')
-		return *line_a == '\n' ? -1 : 1;
-	return *line_a < *line_b ? -1 : 1;
-}
-
-static size_t count_lines(const unsigned char *bytes, size_t length)
-{
-	size_t lines = 0;
-	for (size_t i = 0; i < length; i++)
-		lines += bytes[i] == '\n';
-	return lines;
-}
-
-/* Where each line starts. 32 bits do, and keep the index of 64 Mi empty lines within reason. */
-static void find_lines(const unsigned char *bytes, size_t length, uint32_t *starts)
-{
-	size_t line = 0;
-	for (size_t i = 0; i < length; i++)
-		if (i == 0 || bytes[i - 1] == '\n')
-			starts[line++] = (uint32_t)i;
-}
-
-static void copy_lines(unsigned char *to, unsigned char *bytes, const uint32_t *starts,
-		       size_t lines)
-{
-	for (size_t i = 0; i < lines; i++) {
-		const unsigned char *from = bytes + starts[i];
-		do {
-			*to++ = *from;
-		} while (*from++ != '\n');
-	}
-}
-
-/* Returns a copy of `bytes`, which end in a newline, with the lines in order. The index lives only
- * as long as this call: with one sort at a time, it is there once. NULL: no memory. */
-static unsigned char *sort_lines(unsigned char *bytes, size_t length)
-{
-	size_t lines = count_lines(bytes, length);
-	uint32_t *starts = calloc(lines, sizeof(*starts));
-	unsigned char *sorted = malloc(length);
-
-	if (starts != NULL && sorted != NULL) {
-		find_lines(bytes, length, starts);
-		qsort_r(starts, lines, sizeof(*starts), compare_lines, bytes);
-		copy_lines(sorted, bytes, starts, lines);
-	} else {
-		free(sorted);
-		sorted = NULL;
-	}
-	free(starts);
-	return sorted;
 }
 
 /* --- one connection ------------------------------------------------------------------------ */
@@ -237,7 +170,7 @@ static void conn_answer(struct conn *conn)
 		conn->bytes[conn->length++] = '\n';
 	}
 	if (conn->length > 0) {
-		unsigned char *sorted = sort_lines(conn->bytes, conn->length);
+		unsigned char *sorted = demo_sort_lines(conn->bytes, conn->length);
 		if (sorted == NULL) {
 			conn_abort(conn);
 			return;

@@ -146,13 +146,23 @@ static void admit(struct listener *listener, int fd, const struct address *peer)
 		     fd, peer);
 }
 
+/* Where max_sessions allows more than there are descriptors for, connections wait in the queue
+ * rather than be accepted and find no descriptor for their server. */
+static bool has_descriptors(const struct crew *crew)
+{
+	return crew_active(crew) < crew->descriptor_sessions ||
+	       atomic_load_explicit(&crew->max_sessions, memory_order_relaxed) <=
+		       crew->descriptor_sessions;
+}
+
 /* Accepts up to `limit` connections. Returns 0 when none is left, 1 when there may be more, or
  * -errno when there is nothing to accept with. */
 static int accept_some(struct listener *listener, int limit)
 {
 	for (int i = 0; i < limit; i++) {
 		struct address peer;
-		int fd = sock_accept(listener->fd, &peer);
+		int fd = has_descriptors(listener->worker->crew) ? sock_accept(listener->fd, &peer)
+								 : -EMFILE;
 
 		if (fd == -EAGAIN)
 			return 0;
@@ -205,9 +215,10 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *watcher, int events)
 	ev_io_start(loop, &listener->readable);
 }
 
-void listener_start(struct listener *listener, struct worker *worker, const struct route *route)
+void listener_start(struct listener *listener, const struct route *route)
 {
-	listener->worker = worker;
+	struct worker *worker = listener->worker;
+
 	listener->route = route;
 	listener->next = worker->listeners;
 	worker->listeners = listener;

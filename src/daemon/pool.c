@@ -5,7 +5,7 @@
  * the next pick, so that a burst spreads before the first of it is connected.
  *
  * Surprising: a UNIX server with a full backlog answers EAGAIN at once instead of letting us wait
- * in SYN_SENT as TCP does, so waiting is up to us.
+ * in SYN_SENT as TCP does, so waiting is up to us. The same goes for descriptors that run out.
  */
 #include <finback/daemon/pool.h>
 #include <finback/io/sock.h>
@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 #define BUSY_FIRST_MS 2
-#define BUSY_LAST_MS  100
+#define BUSY_LAST_MS  250
 
 void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool)
 {
@@ -33,29 +33,49 @@ static const struct config_server *current(const struct pool_attempt *attempt)
 	return &attempt->pool->config->servers[attempt->server];
 }
 
-/* Goes on to the next server that was not tried. */
-static void pick(struct pool_attempt *attempt)
+/* Goes on to the next server that was not tried. Returns whether there is one; where there is none,
+ * the last one stays, for its name. */
+static bool pick(struct pool_attempt *attempt)
 {
 	struct pool *pool = attempt->pool;
 	const struct balance *balance = &pool->config->balance;
 	uint64_t turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed);
 	uint32_t loads[BALANCE_SERVERS_MAX];
+	int server;
 
 	for (size_t i = 0; i < balance->count; i++)
 		loads[i] = atomic_load_explicit(&pool->loads[i]->sessions, memory_order_relaxed);
+	server = balance_pick(balance, turn, loads, &attempt->tried);
+	if (server == BALANCE_NONE)
+		return false;
 	pool_release(pool, attempt->server);
-	attempt->server = balance_pick(balance, turn, loads, &attempt->tried);
+	attempt->server = server;
 	attempt->address = 0;
-	if (attempt->server == BALANCE_NONE)
-		return;
-	balance_mark_tried(&attempt->tried, (size_t)attempt->server);
-	atomic_fetch_add_explicit(&pool->loads[attempt->server]->sessions, 1, memory_order_relaxed);
+	balance_mark_tried(&attempt->tried, (size_t)server);
+	atomic_fetch_add_explicit(&pool->loads[server]->sessions, 1, memory_order_relaxed);
+	return true;
 }
 
-/* EAGAIN: waits a little longer each time, for the same address. */
-static int wait_for_backlog(struct pool_attempt *attempt)
+/* What passes by itself, and is not the server's fault. */
+static bool is_busy(int error, const struct address *address)
 {
-	attempt->address--;
+	switch (-error) {
+	case EAGAIN:
+		return address->any.sa_family == AF_UNIX;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Waits a little longer each time. */
+static int wait_for_room(struct pool_attempt *attempt, int error)
+{
+	attempt->busy_error = error;
 	attempt->busy_ms = attempt->busy_ms ? attempt->busy_ms * 2 : BUSY_FIRST_MS;
 	if (attempt->busy_ms > BUSY_LAST_MS)
 		attempt->busy_ms = BUSY_LAST_MS;
@@ -64,25 +84,26 @@ static int wait_for_backlog(struct pool_attempt *attempt)
 
 int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer)
 {
-	/* Bounded: each pick marks a server as tried, each turn takes one address. */
+	/* Bounded: each pick marks a server as tried, each failure takes one address. */
 	for (;;) {
 		const struct address *address;
 		int result;
 
 		if (attempt->server == BALANCE_NONE ||
 		    attempt->address >= current(attempt)->address_count)
-			pick(attempt);
-		if (attempt->server == BALANCE_NONE)
-			return -ENOENT;
-		address = &current(attempt)->addresses[attempt->address++];
+			if (!pick(attempt))
+				return -ENOENT;
+		address = &current(attempt)->addresses[attempt->address];
+		*ret_peer = endpoint_of(address);
+		if (attempt->busy_ms == 0 && attempt->tries < UINT16_MAX)
+			attempt->tries++;
 		result = sock_connect(address, ret_fd);
 		if (result == 0 || result == -EINPROGRESS) {
 			attempt->busy_ms = 0;
-			*ret_peer = endpoint_of(address);
 			return result;
 		}
-		if (result == -EAGAIN && address->any.sa_family == AF_UNIX)
-			return wait_for_backlog(attempt);
+		if (is_busy(result, address))
+			return wait_for_room(attempt, result);
 		pool_attempt_failed(attempt, result);
 	}
 }
@@ -106,7 +127,7 @@ static enum pool_failure failure_of(int error)
 	case ENOBUFS:
 	case ENOMEM:
 	case EADDRNOTAVAIL: /* no port left towards this server */
-	case EAGAIN:        /* connect(2): the routing cache is full, or the ports are */
+	case EAGAIN:        /* connect(2), TCP: the same */
 		return POOL_FAILURE_EXHAUSTED;
 	default:
 		return POOL_FAILURE_OTHER;
@@ -115,9 +136,13 @@ static enum pool_failure failure_of(int error)
 
 void pool_attempt_failed(struct pool_attempt *attempt, int error)
 {
+	/* It waited for room until its time was up: that is why, where the room is our own. */
+	if (error == 0 && attempt->busy_ms > 0 && attempt->busy_error != -EAGAIN)
+		error = attempt->busy_error;
 	attempt->last = failure_of(error);
 	attempt->last_error = error;
 	attempt->busy_ms = 0;
+	attempt->address++;
 }
 
 enum ending pool_attempt_ending(const struct pool_attempt *attempt)

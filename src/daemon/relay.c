@@ -54,7 +54,7 @@ static enum loss loss_of(int error)
 
 /* A side is lost. EPIPE says that its FIN came before the reset; for other errors the poller may
  * have told so. What it sent before is still readable, so it is read to the end. */
-static void lose(struct relay *relay, enum side side, int error)
+void relay_lose(struct relay *relay, enum side side, int error)
 {
 	struct relay_side *lost = &relay->sides[side];
 	uint32_t unread = 0;
@@ -80,7 +80,7 @@ void relay_take_fault(struct relay *relay, enum side side)
 
 	relay->sides[side].is_faulty = false;
 	if (error < 0)
-		lose(relay, side, error);
+		relay_lose(relay, side, error);
 }
 
 /* A read of 0: an end of file only where no error was consumed before it. */
@@ -101,7 +101,7 @@ static void on_read_zero(struct relay *relay, enum side side)
 		relay_tell_event(relay, SESSION_ENDED, side, 0);
 	if (error == 0)
 		return;
-	lose(relay, side, error);
+	relay_lose(relay, side, error);
 	if (relay->session.phase == SESSION_CUTTING)
 		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
 }
@@ -109,7 +109,7 @@ static void on_read_zero(struct relay *relay, enum side side)
 static void on_read_error(struct relay *relay, enum side side, int error)
 {
 	if (relay->session.legs[side].loss == LOSS_NONE)
-		lose(relay, side, error);
+		relay_lose(relay, side, error);
 	relay->sides[side].is_readable = false;
 	if (relay->session.phase == SESSION_CUTTING)
 		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
@@ -138,14 +138,16 @@ static void note_sink(struct relay *relay, enum side side, const struct pump_rep
 {
 	enum side sink = other(side);
 
-	if (report->is_sink_full)
+	if (report->is_sink_full) {
 		relay->sides[sink].is_writable = false;
+		relay->session.wishes |= WISH_REARM; /* bytes wait from now on */
+	}
 	if (report->wrote > 0)
 		relay_tell_event(relay, SESSION_WROTE, side, report->wrote);
 	if (report->sink_error == -ENOMEM)
 		relay_cut(relay, ENDING_LIMITED);
 	else if (report->sink_error < 0)
-		lose(relay, sink, report->sink_error);
+		relay_lose(relay, sink, report->sink_error);
 }
 
 /* ---- moving bytes ------------------------------------------------------------------------- */
@@ -287,9 +289,7 @@ static void arm(struct relay *relay)
 
 static void expire(struct relay *relay, enum deadline deadline)
 {
-	if (deadline == DEADLINE_LOOK) {
-		look_both(relay);
-	} else if (deadline == DEADLINE_CONNECT) {
+	if (deadline == DEADLINE_CONNECT) {
 		relay_fail_attempt(relay, 0);
 	} else {
 		relay_tell(relay, &(struct fact){
@@ -298,6 +298,18 @@ static void expire(struct relay *relay, enum deadline deadline)
 					  .is_gentle = policy_of(relay)->is_closed_on_timeout,
 				  });
 	}
+}
+
+/* A deadline has passed by what is known. What the kernel knows may push it on, or end the session
+ * well in the last moment. */
+static void expire_after_look(struct relay *relay)
+{
+	struct deadline_at next;
+
+	look_both(relay);
+	next = deadline_next(&relay->session, policy_of(relay));
+	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
+		expire(relay, next.deadline);
 }
 
 /* ---- the step -------------------------------------------------------------------------------- */
@@ -310,7 +322,7 @@ static void send_fin(struct relay *relay, enum side side)
 		counters_add(counters_of(relay), COUNTER_FINS + other(side), 1);
 	/* ENOTCONN: the peer reset the connection, and its error may have been taken already. */
 	if (error < 0 && relay->session.legs[side].loss == LOSS_NONE)
-		lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
+		relay_lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
 }
 
 static void carry_out(struct relay *relay, unsigned wishes)
@@ -385,7 +397,7 @@ void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 		relay_start_attempt(relay);
 	next = deadline_next(&relay->session, policy_of(relay));
 	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
-		expire(relay, next.deadline);
+		expire_after_look(relay);
 	relay->session.wishes |= WISH_REARM;
 	relay_step(relay);
 }

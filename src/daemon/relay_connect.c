@@ -58,18 +58,19 @@ static void give_up(struct relay *relay)
 void relay_start_attempt(struct relay *relay)
 {
 	struct session *session = &relay->session;
-	bool is_retry = relay->retry_us != 0;
+	uint16_t tries = relay->attempt->tries;
 	int fd = -1;
 	int result = pool_attempt_next(relay->attempt, &fd, &session->peers[SERVER]);
 
 	relay->server = relay->attempt->server;
 	relay->retry_us = 0;
+	/* To wait for room is not a new attempt: its deadline runs on. */
+	if (relay->attempt->tries != tries)
+		session_attempt(session, relay->attempt->tries, relay->relays->now_us);
 	if (result == -ENOENT) {
 		give_up(relay);
 		return;
 	}
-	if (!is_retry)
-		session_attempt(session, relay->relays->now_us);
 	if (result == -EAGAIN) {
 		relay->retry_us = relay->relays->now_us + relay->attempt->busy_ms * INT64_C(1000);
 		session->wishes |= WISH_REARM;
@@ -108,10 +109,15 @@ void relay_watch_connect(struct relay *relay)
 	if (!server->is_writable && !server->is_faulty && !server->is_readable)
 		return;
 	error = sock_take_error(relay->session.legs[SERVER].fd);
-	if (error < 0)
-		relay_fail_attempt(relay, error);
-	else if (server->is_faulty)
-		relay_fail_attempt(relay, -ECONNREFUSED); /* a soft error that was consumed */
-	else if (server->is_writable)
+	if (error == -ECONNRESET || error == -EPIPE) {
+		/* Refused is ECONNREFUSED: this one was connected, and reset since. */
 		on_connected(relay);
+		relay_lose(relay, SERVER, error);
+	} else if (error < 0) {
+		relay_fail_attempt(relay, error);
+	} else if (server->is_faulty) {
+		relay_fail_attempt(relay, -ECONNREFUSED); /* a soft error, told before */
+	} else if (server->is_writable) {
+		on_connected(relay);
+	}
 }

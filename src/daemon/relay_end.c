@@ -33,7 +33,8 @@ static int64_t or_else(int64_t value, int64_t otherwise)
 	return value != 0 ? value : otherwise;
 }
 
-static void log_end(const struct relay *relay)
+/* What the log says of it; asks the sockets for their addresses. */
+static struct log_session describe(const struct relay *relay)
 {
 	const struct session *session = &relay->session;
 	int64_t now_us = relay->relays->now_us;
@@ -62,7 +63,7 @@ static void log_end(const struct relay *relay)
 		line.flow_ms[side] =
 			ms_between(session->connected_us, or_else(flow->ended_us, now_us));
 	}
-	log_session(&line);
+	return line;
 }
 
 static void count_end(const struct relay *relay)
@@ -93,17 +94,24 @@ static void unlink_relay(struct relay *relay)
 }
 
 /* The session is over: counts, logs and closes. The memory goes at the end of the turn. */
+/* Before anything is told: who reads of the end in the log finds the sockets closed. */
+static void close_sockets(struct relay *relay)
+{
+	for (int side = CLIENT; side < SIDES; side++) {
+		pump_drop(&relay->relays->pump, &relay->sides[side].rest);
+		sock_close(relay->session.legs[side].fd);
+	}
+}
+
 void relay_end(struct relay *relay)
 {
 	struct relays *relays = relay->relays;
+	struct log_session line = describe(relay);
 
-	log_end(relay);
+	close_sockets(relay);
 	count_end(relay);
+	log_session(&line);
 	ev_timer_stop(relays->loop, &relay->timer);
-	for (int side = CLIENT; side < SIDES; side++) {
-		pump_drop(&relays->pump, &relay->sides[side].rest);
-		sock_close(relay->session.legs[side].fd);
-	}
 	pool_release(relay->route->pool, relay->server);
 	unlink_relay(relay);
 	relay->is_dead = true;

@@ -70,6 +70,9 @@ void relay_tell_event(struct relay *relay, enum session_event event, enum side s
 		      uint32_t count);
 void relay_cut(struct relay *relay, enum ending ending);
 
+/* A side is lost, by `error` (-errno). */
+void relay_lose(struct relay *relay, enum side side, int error);
+
 /* Takes an error that was announced on a side's socket: a loss, where there is one. */
 void relay_take_fault(struct relay *relay, enum side side);
 

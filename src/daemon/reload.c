@@ -56,13 +56,15 @@ static void publish(struct supervisor *supervisor, struct generation *generation
 			continue;
 		log_say(LOG_LEVEL_INFO, "no longer listening on %s", listener->text);
 		crew_unlisten(listener);
-		supervisor->closing++;
+		supervisor->awaited++;
 	}
+	crew_sync(&supervisor->crew);
+	supervisor->awaited += supervisor->crew.count;
 }
 
 static void set_limits(struct supervisor *supervisor, const struct config *config)
 {
-	unsigned max_sessions = supervisor->descriptor_sessions;
+	unsigned max_sessions = supervisor->crew.descriptor_sessions;
 
 	if (config->max_sessions > 0)
 		max_sessions = config->max_sessions;
@@ -71,10 +73,10 @@ static void set_limits(struct supervisor *supervisor, const struct config *confi
 		log_say(LOG_LEVEL_WARNING,
 			"workers: %u takes effect at the next start; now there are %zu",
 			config->workers, supervisor->crew.count);
-	if (config->max_sessions > supervisor->descriptor_sessions)
+	if (config->max_sessions > supervisor->crew.descriptor_sessions)
 		log_say(LOG_LEVEL_WARNING,
 			"max_sessions: %u is more than the descriptor limit allows, about %u",
-			config->max_sessions, supervisor->descriptor_sessions);
+			config->max_sessions, supervisor->crew.descriptor_sessions);
 }
 
 static void open_log(const struct config *config)
@@ -129,34 +131,49 @@ static void loading_destroy(struct loading *loading)
 	free(loading);
 }
 
-static void take_loaded(struct supervisor *supervisor, struct loading *loading)
+/* It is over, taken or not: the service manager may go on, and so may the next one. */
+static void end_reload(struct supervisor *supervisor)
+{
+	bool is_asked_again = supervisor->is_asked_again;
+
+	supervisor->is_reloading = supervisor->is_loaded = supervisor->is_asked_again = false;
+	if (supervisor->state != SUPERVISOR_RUNNING)
+		return;
+	service_ready(supervisor_status(supervisor));
+	if (is_asked_again)
+		supervisor_reload(supervisor);
+}
+
+void supervisor_finish_reload(struct supervisor *supervisor)
+{
+	log_say(LOG_LEVEL_INFO, "reloaded: %s", supervisor_status(supervisor));
+	end_reload(supervisor);
+}
+
+/* Returns whether it is taken, and the workers' replies are on their way. */
+static bool take_loaded(struct supervisor *supervisor, struct loading *loading)
 {
 	log_problems(&loading->problems);
-	if (loading->result < 0 || supervisor->state != SUPERVISOR_RUNNING) {
-		if (loading->result == 0)
-			config_unref(loading->config);
-	} else if (supervisor_apply(supervisor, loading->config) == 0) {
-		log_say(LOG_LEVEL_INFO, "reloaded: %s", supervisor_status(supervisor));
-		return;
-	}
-	if (supervisor->state == SUPERVISOR_RUNNING)
+	if (loading->result == 0 && supervisor->state == SUPERVISOR_RUNNING &&
+	    supervisor_apply(supervisor, loading->config) == 0)
+		return true;
+	if (loading->result == 0 && supervisor->state != SUPERVISOR_RUNNING)
+		config_unref(loading->config);
+	else
 		log_say(LOG_LEVEL_ERROR, "reload: failed; the old configuration stays in force");
+	return false;
 }
 
 static void on_loaded(void *recipient, struct letter *letter)
 {
 	struct supervisor *supervisor = recipient;
 	struct loading *loading = letter->subject;
-	bool is_asked_again = supervisor->is_asked_again;
 
 	(void)pthread_join(supervisor->loader, NULL);
-	supervisor->is_loading = supervisor->is_asked_again = false;
-	take_loaded(supervisor, loading);
+	supervisor->is_loaded = take_loaded(supervisor, loading);
 	loading_destroy(loading);
-	if (supervisor->state == SUPERVISOR_RUNNING)
-		service_ready(supervisor_status(supervisor));
-	if (is_asked_again)
-		supervisor_reload(supervisor);
+	if (!supervisor->is_loaded)
+		end_reload(supervisor);
 	supervisor_finish_if_over(supervisor);
 }
 
@@ -187,7 +204,7 @@ static int start_loading(struct supervisor *supervisor)
 	error = pthread_create(&supervisor->loader, NULL, load, loading);
 	if (error != 0)
 		loading_destroy(loading);
-	supervisor->is_loading = error == 0;
+	supervisor->is_reloading = error == 0;
 	return -error;
 }
 
@@ -201,7 +218,7 @@ void supervisor_reload(struct supervisor *supervisor)
 		log_say(LOG_LEVEL_WARNING, "reload: there is no configuration file to read");
 		return;
 	}
-	if (supervisor->is_loading) {
+	if (supervisor->is_reloading) {
 		supervisor->is_asked_again = true;
 		return;
 	}
@@ -209,6 +226,6 @@ void supervisor_reload(struct supervisor *supervisor)
 	error = start_loading(supervisor);
 	if (error < 0) {
 		log_say(LOG_LEVEL_ERROR, "reload: cannot start: %s", strerrordesc_np(-error));
-		service_ready(supervisor_status(supervisor));
+		end_reload(supervisor);
 	}
 }

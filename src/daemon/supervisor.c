@@ -10,6 +10,7 @@
 #include <finback/host/log.h>
 #include <finback/host/service.h>
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,9 +20,10 @@
 
 #include "supervisor_private.h"
 
-/* Descriptors that are not sessions': listeners, loops, logs, a few of libraries. */
-#define SPARE_DESCRIPTORS  64
-#define WORKER_DESCRIPTORS 8
+/* Descriptors kept free for what is not a session: logs, reloads, libraries; loops and mailboxes.
+ */
+#define SPARE_DESCRIPTORS  12
+#define WORKER_DESCRIPTORS 4
 #define SUMMARY_MAX        1536
 
 static double seconds(int64_t us)
@@ -34,17 +36,19 @@ static double seconds(int64_t us)
 
 void supervisor_finish_if_over(struct supervisor *supervisor)
 {
-	if (supervisor->state != SUPERVISOR_RUNNING && supervisor->closing == 0 &&
-	    !supervisor->is_loading && crew_active(&supervisor->crew) == 0)
+	if (supervisor->state != SUPERVISOR_RUNNING && supervisor->awaited == 0 &&
+	    !supervisor->is_reloading && crew_active(&supervisor->crew) == 0)
 		ev_break(supervisor->loop, EVBREAK_ALL);
 }
 
-static void on_closed(void *recipient, struct letter *letter)
+static void on_reply(void *recipient, struct letter *letter)
 {
 	struct supervisor *supervisor = recipient;
 
 	(void)letter;
-	supervisor->closing--;
+	supervisor->awaited--;
+	if (supervisor->awaited == 0 && supervisor->is_loaded)
+		supervisor_finish_reload(supervisor);
 	supervisor_finish_if_over(supervisor);
 }
 
@@ -80,7 +84,7 @@ static void drain(struct supervisor *supervisor)
 	service_stopping("draining");
 	for (size_t i = 0; i < supervisor->sockets.count; i++)
 		crew_unlisten(supervisor->sockets.entries[i].listener);
-	supervisor->closing += supervisor->sockets.count;
+	supervisor->awaited += supervisor->sockets.count;
 	sockets_fini(&supervisor->sockets);
 	crew_drain(&supervisor->crew);
 	ev_timer_set(&supervisor->drain, seconds(drain_us), 0.);
@@ -110,37 +114,48 @@ static void on_hang_up(struct ev_loop *loop, ev_signal *watcher, int events)
 /* ---- the summary
  * ---------------------------------------------------------------------------------- */
 
-/* A counter's short name for the summary: the ending's, or the metric's own word. */
-static int describe(char *text, size_t size, const struct counters_sum *sum)
+/* " complete=9 client_reset=1": the endings that there were. */
+static void describe_endings(char *text, size_t size, const struct counters_sum *sum)
 {
-	static const char *const flow_words[] = { "bytes", "fins", "resets" };
-	int length = 0;
+	size_t length = 0;
 
-	for (unsigned i = ENDING_NONE + 1; i < ENDINGS && (size_t)length < size; i++)
+	text[0] = '\0';
+	for (unsigned i = ENDING_NONE + 1; i < ENDINGS && length < size; i++)
 		if (sum->values[COUNTER_ENDED + i] > 0)
-			length += snprintf(text + length, size - (size_t)length, " %s=%" PRIu64,
-					   ending_name((enum ending)i),
-					   sum->values[COUNTER_ENDED + i]);
-	for (unsigned i = 0; i < 3 * SIDES && (size_t)length < size; i++)
-		length += snprintf(text + length, size - (size_t)length, " %s_from_%s=%" PRIu64,
-				   flow_words[i / SIDES], side_name((enum side)(i % SIDES)),
-				   sum->values[COUNTER_BYTES + i]);
-	return length;
+			length += (size_t)snprintf(text + length, size - length, " %s=%" PRIu64,
+						   ending_name((enum ending)i),
+						   sum->values[COUNTER_ENDED + i]);
+}
+
+/* " bytes_from_client=9 bytes_from_server=1 fins_from_client=1 ...". */
+static void describe_traffic(char *text, size_t size, const struct counters_sum *sum)
+{
+	static const char *const words[] = { "bytes", "fins", "resets" };
+	size_t length = 0;
+
+	for (unsigned i = 0; i < 3 * SIDES && length < size; i++)
+		length += (size_t)snprintf(text + length, size - length, " %s_from_%s=%" PRIu64,
+					   words[i / SIDES], side_name((enum side)(i % SIDES)),
+					   sum->values[COUNTER_BYTES + i]);
+}
+
+static void summarise_listener(const struct tally *tally)
+{
+	char text[SUMMARY_MAX];
+	struct counters_sum sum;
+
+	tally_sum(tally, &sum);
+	describe_endings(text, sizeof text, &sum);
+	log_say(LOG_LEVEL_INFO, "listener %s: accepted=%" PRIu64 " active=%u%s", tally->name,
+		sum.values[COUNTER_ACCEPTED], atomic_load(&tally->active), text);
+	describe_traffic(text, sizeof text, &sum);
+	log_say(LOG_LEVEL_INFO, "traffic of listener %s:%s", tally->name, text);
 }
 
 static void summarise(const struct supervisor *supervisor)
 {
-	char text[SUMMARY_MAX];
-
-	for (const struct tally *tally = supervisor->registry.tallies; tally; tally = tally->next) {
-		struct counters_sum sum;
-
-		tally_sum(tally, &sum);
-		(void)describe(text, sizeof text, &sum);
-		log_say(LOG_LEVEL_INFO, "listener %s: accepted=%" PRIu64 " active=%u%s",
-			tally->name, sum.values[COUNTER_ACCEPTED], atomic_load(&tally->active),
-			text);
-	}
+	for (const struct tally *tally = supervisor->registry.tallies; tally; tally = tally->next)
+		summarise_listener(tally);
 	for (size_t i = 0; i < supervisor->crew.count; i++) {
 		const struct worker *worker = &supervisor->crew.workers[i];
 
@@ -172,11 +187,29 @@ static rlim_t raise_descriptor_limit(void)
 	return limit.rlim_cur;
 }
 
-static unsigned sessions_that_fit(rlim_t descriptors, size_t workers)
+/* Descriptors open now, in libraries too; a guess where /proc cannot tell. */
+static rlim_t open_descriptors(void)
 {
-	rlim_t spare = SPARE_DESCRIPTORS + workers * WORKER_DESCRIPTORS;
-	rlim_t sessions = descriptors > spare ? (descriptors - spare) / 2 : 1;
+	DIR *directory = opendir("/proc/self/fd");
+	rlim_t count = 0;
 
+	if (!directory)
+		return SPARE_DESCRIPTORS;
+	while (readdir(directory))
+		count++;
+	(void)closedir(directory); /* it was only read */
+	return count;
+}
+
+static unsigned sessions_that_fit(const struct config *config, size_t workers)
+{
+	rlim_t limit = raise_descriptor_limit();
+	rlim_t used = open_descriptors() + SPARE_DESCRIPTORS + workers * WORKER_DESCRIPTORS;
+	rlim_t sessions;
+
+	for (size_t i = 0; i < config->listener_count; i++)
+		used += config->listeners[i].bind_count;
+	sessions = limit > used + 2 ? (limit - used) / 2 : 1;
 	return sessions < UINT32_MAX ? (unsigned)sessions : UINT32_MAX;
 }
 
@@ -203,12 +236,12 @@ static int start(struct supervisor *supervisor, struct config *config)
 	size_t workers = config->workers > 0 ? config->workers : service_cpus();
 	int error;
 
-	supervisor->descriptor_sessions = sessions_that_fit(raise_descriptor_limit(), workers);
+	supervisor->crew.descriptor_sessions = sessions_that_fit(config, workers);
 	registry_init(&supervisor->registry, workers);
 	error = mailbox_init(&supervisor->mailbox, supervisor->loop, supervisor);
 	if (error < 0)
 		goto fail;
-	error = crew_start(&supervisor->crew, workers, &supervisor->mailbox, on_closed, on_empty);
+	error = crew_start(&supervisor->crew, workers, &supervisor->mailbox, on_reply, on_empty);
 	if (error < 0) {
 		mailbox_fini(&supervisor->mailbox);
 		goto fail;

@@ -30,15 +30,15 @@ struct supervisor {
 	struct generation *generation;
 	struct sockets sockets;
 	enum supervisor_state state;
-	size_t closing; /* listeners that a worker is about to close */
+	size_t awaited; /* replies of workers on their way */
 	ev_signal terminate;
 	ev_signal interrupt;
 	ev_signal hang_up;
 	ev_timer drain;
 	ev_timer pulse;
-	unsigned descriptor_sessions; /* that the descriptor limit allows */
 	bool can_reload;
-	bool is_loading;     /* a thread reads the file */
+	bool is_reloading;   /* a thread reads the file, or the workers take it */
+	bool is_loaded;      /* it was read, and taken */
 	bool is_asked_again; /* for a reload, meanwhile */
 	pthread_t loader;
 };
@@ -52,6 +52,9 @@ int supervisor_apply(struct supervisor *supervisor, struct config *config);
 
 /* reload.c: reads the file again, in a thread, as looking names up may take its time. */
 void supervisor_reload(struct supervisor *supervisor);
+
+/* reload.c: the workers have taken what was loaded: says so. */
+void supervisor_finish_reload(struct supervisor *supervisor);
 
 /* pulse.c: watchdog and status text, for the service manager. */
 void supervisor_start_pulse(struct supervisor *supervisor);

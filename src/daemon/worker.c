@@ -117,13 +117,13 @@ static int start_threads(struct crew *crew)
 }
 
 int crew_start(struct crew *crew, size_t count, struct mailbox *supervisor,
-	       letter_handler *on_closed, letter_handler *on_empty)
+	       letter_handler *on_reply, letter_handler *on_empty)
 {
 	int error = 0;
 
 	crew->count = count;
 	crew->supervisor = supervisor;
-	crew->on_closed = on_closed;
+	crew->on_reply = on_reply;
 	crew->on_empty = on_empty;
 	crew->workers = aligned_alloc(_Alignof(struct worker), count * sizeof *crew->workers);
 	if (!crew->workers)
@@ -248,7 +248,8 @@ static void post(struct worker *worker, const struct letter *letter)
 
 static void on_listen(void *recipient, struct letter *letter)
 {
-	listener_start(letter->subject, recipient, letter->object);
+	(void)recipient;
+	listener_start(letter->subject, letter->object);
 }
 
 void crew_listen(struct crew *crew, struct listener *listener, const struct route *route)
@@ -280,15 +281,22 @@ void crew_reroute(struct listener *listener, const struct route *route)
 	post(listener->worker, &letter);
 }
 
-static void on_unlisten(void *recipient, struct letter *letter)
+/* The supervisor counts replies, so none may be lost. */
+static void on_sync(void *recipient, struct letter *letter)
 {
 	struct worker *worker = recipient;
-	const struct letter closed = { .handle = worker->crew->on_closed };
+	const struct letter reply = { .handle = worker->crew->on_reply };
 
+	(void)letter;
+	while (mailbox_post(worker->crew->supervisor, &reply) < 0)
+		continue;
+}
+
+static void on_unlisten(void *recipient, struct letter *letter)
+{
 	listener_stop(letter->subject);
 	listener_destroy(letter->subject);
-	while (mailbox_post(worker->crew->supervisor, &closed) < 0)
-		continue; /* the supervisor counts them */
+	on_sync(recipient, letter);
 }
 
 void crew_unlisten(struct listener *listener)
@@ -336,6 +344,11 @@ void crew_cut(struct crew *crew, enum ending ending)
 void crew_drain(struct crew *crew)
 {
 	post_all(crew, &(struct letter){ .handle = on_drain });
+}
+
+void crew_sync(struct crew *crew)
+{
+	post_all(crew, &(struct letter){ .handle = on_sync });
 }
 
 void crew_beat(struct crew *crew)

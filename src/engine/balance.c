@@ -85,6 +85,7 @@ static void fill_schedule(const struct balance *balance, const struct group *gro
 			if (best == BALANCE_SERVERS_MAX || gained[i] > gained[best])
 				best = i;
 		}
+		assert(best < BALANCE_SERVERS_MAX); /* a group with turns has a server */
 		gained[best] -= (long)group->turns;
 		schedule[turn] = (uint16_t)best;
 	}

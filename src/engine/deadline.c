@@ -107,18 +107,28 @@ static void consider_progress(struct search *search, enum deadline deadline, int
 		search->shortest_us = timeout_us;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t bounded(int64_t value, int64_t least, int64_t most)
+{
+	return earlier(later(value, least), most);
+}
+
 /* How long after the last look, or write, the next look is due. */
 static int64_t look_distance_us(const struct search *search, int64_t last_us)
 {
 	const struct session *session = search->session;
 	int64_t longest_us = LOOK_UNBOUND_US;
-	int64_t quiet_us = last_us - later(session_progress_us(session), session->closing_us);
+	int64_t moved_us =
+		later(session->flows[CLIENT].progress_us, session->flows[SERVER].progress_us);
+	int64_t quiet_us = last_us - later(moved_us, session->closing_us);
 
-	if (search->shortest_us > 0) {
-		longest_us = search->shortest_us / LOOKS;
-		longest_us =
-			longest_us > LOOK_MAX_US ? LOOK_MAX_US : later(longest_us, LOOK_MIN_US);
-	}
+	if (search->shortest_us > 0)
+		longest_us = bounded(search->shortest_us / LOOKS,
+				     earlier(LOOK_MIN_US, search->shortest_us / 4), LOOK_MAX_US);
 	if (session->phase != SESSION_CUTTING)
 		return longest_us;
 	if (quiet_us / 2 < longest_us)
@@ -147,6 +157,17 @@ static void search_connecting(struct search *search)
 		consider(search, DEADLINE_FIRST_BYTE, search->session->accepted_us);
 }
 
+/* Since when a sink has taken nothing. What the kernel holds for it tells, where something is
+ * unacknowledged; a UNIX sink is known by its writes alone. */
+static int64_t stalled_since(const struct session *session, enum side sink)
+{
+	const struct leg *leg = &session->legs[sink];
+
+	if (session_is_outstanding(session, sink))
+		return later(leg->waiting_us, leg->acked_us);
+	return session->flows[other(sink)].progress_us;
+}
+
 /* Bytes wait for a reader, in finback or in the kernel. */
 static void search_stall(struct search *search)
 {
@@ -157,8 +178,7 @@ static void search_stall(struct search *search)
 		const struct flow *flow = &session->flows[side];
 
 		if (flow->held > 0 || session_is_outstanding(session, sink))
-			consider_progress(search, DEADLINE_STALL,
-					  later(flow->progress_us, session->legs[sink].acked_us));
+			consider_progress(search, DEADLINE_STALL, stalled_since(session, sink));
 	}
 }
 
@@ -210,6 +230,7 @@ struct deadline_at deadline_next(const struct session *session, const struct pol
 	case SESSION_PHASES:
 		return search.next;
 	}
-	consider(&search, DEADLINE_SESSION, session->accepted_us);
+	if (!session->is_discarding) /* it may be what ended the session */
+		consider(&search, DEADLINE_SESSION, session->accepted_us);
 	return search.next;
 }

@@ -5,8 +5,8 @@
  * never overtakes a byte. A flow that was cut off never gets to FINISHED, so its sink never reads a
  * clean end of file.
  *
- * Surprising: SOURCE_CUT in DRAINING changes nothing. A reset that comes after a genuine FIN takes
- * nothing back from this direction (it kills the other one).
+ * Surprising: a reset that comes after a genuine FIN is no event here. It takes nothing back from
+ * this direction, and kills the other one.
  */
 #include <finback/engine/flow.h>
 
@@ -24,19 +24,15 @@ static const struct flow_cell cells[FLOW_STATES][FLOW_EVENTS] = {
 	[FLOW_OPEN][FLOW_SOURCE_ENDED] = { true, FLOW_DRAINING, FLOW_NO_WISH },
 	[FLOW_OPEN][FLOW_SOURCE_CUT] = { true, FLOW_BREAKING, FLOW_NO_WISH },
 	[FLOW_OPEN][FLOW_SINK_LOST] = { true, FLOW_BROKEN, FLOW_DISCARD },
-	[FLOW_OPEN][FLOW_EMPTIED] = { true, FLOW_OPEN, FLOW_NO_WISH },
 
-	[FLOW_DRAINING][FLOW_SOURCE_CUT] = { true, FLOW_DRAINING, FLOW_NO_WISH },
 	[FLOW_DRAINING][FLOW_SINK_LOST] = { true, FLOW_BROKEN, FLOW_DISCARD },
 	[FLOW_DRAINING][FLOW_EMPTIED] = { true, FLOW_FINISHED, FLOW_SEND_FIN },
 
-	[FLOW_FINISHED][FLOW_SOURCE_CUT] = { true, FLOW_FINISHED, FLOW_NO_WISH },
 	[FLOW_FINISHED][FLOW_SINK_LOST] = { true, FLOW_FINISHED, FLOW_NO_WISH },
 
 	[FLOW_BREAKING][FLOW_SINK_LOST] = { true, FLOW_BROKEN, FLOW_DISCARD },
 	[FLOW_BREAKING][FLOW_EMPTIED] = { true, FLOW_BROKEN, FLOW_NO_WISH },
 
-	[FLOW_BROKEN][FLOW_SOURCE_CUT] = { true, FLOW_BROKEN, FLOW_NO_WISH },
 	[FLOW_BROKEN][FLOW_SINK_LOST] = { true, FLOW_BROKEN, FLOW_NO_WISH },
 };
 

@@ -34,21 +34,38 @@ static enum closer closer_of(enum side side)
 	return side == CLIENT ? CLOSER_CLIENT : CLOSER_SERVER;
 }
 
+static void wish(struct session *session, unsigned wishes)
+{
+	session->wishes = (uint8_t)(session->wishes | wishes);
+}
+
+/* Something more goes towards `side`. The looks that follow it may be due before what is armed. */
+static void await_ack(struct session *session, enum side side, int64_t now_us)
+{
+	struct leg *leg = &session->legs[side];
+
+	if (!leg->is_acked)
+		return;
+	leg->is_acked = leg->is_looked = false;
+	leg->waiting_us = now_us;
+	wish(session, WISH_REARM);
+}
+
 /* Gives one event to the flow from `side` and keeps the wish it raises. */
-static void step_flow(struct session *session, enum side side, enum flow_event event)
+static void step_flow(struct session *session, enum side side, enum flow_event event,
+		      int64_t now_us)
 {
 	struct flow *flow = &session->flows[side];
-	struct leg *sink = &session->legs[other(side)];
 
 	switch (flow_step(flow, event)) {
 	case FLOW_SEND_FIN:
-		sink->has_fin_sent = true;
-		sink->is_acked = sink->is_looked = false;
-		session->wishes |= WISH_FIN(other(side));
+		session->legs[other(side)].has_fin_sent = true;
+		await_ack(session, other(side), now_us);
+		wish(session, WISH_FIN(other(side)));
 		break;
 	case FLOW_DISCARD:
 		flow->held = 0;
-		session->wishes |= WISH_DISCARD(side);
+		wish(session, WISH_DISCARD(side));
 		break;
 	case FLOW_NO_WISH:
 	case FLOW_WISHES:
@@ -57,30 +74,38 @@ static void step_flow(struct session *session, enum side side, enum flow_event e
 }
 
 /* A flow that holds nothing gets on: to its FIN, or to its break. */
-static void settle(struct session *session, enum side side)
+static void settle(struct session *session, enum side side, int64_t now_us)
 {
 	struct flow *flow = &session->flows[side];
 
 	if (flow->held == 0 && flow_has_ended(flow) && !flow_is_over(flow))
-		step_flow(session, side, FLOW_EMPTIED);
+		step_flow(session, side, FLOW_EMPTIED, now_us);
 }
 
 /* The source of a flow ended or was cut off. */
 static void end_flow(struct session *session, enum side side, enum flow_event event, int64_t now_us)
 {
 	session->flows[side].ended_us = now_us;
-	step_flow(session, side, event);
-	settle(session, side);
-	if (session->half_closed_us == 0)
-		session->half_closed_us = now_us;
-	session->wishes |= WISH_REARM;
+	step_flow(session, side, event, now_us);
+	settle(session, side, now_us);
+	wish(session, WISH_REARM);
+}
+
+/* A side takes nothing any more: what goes towards it ends here. */
+static void lose_sink(struct session *session, enum side sink, int64_t now_us)
+{
+	struct flow *towards = &session->flows[other(sink)];
+
+	if (!flow_has_ended(towards))
+		towards->ended_us = now_us;
+	step_flow(session, other(sink), FLOW_SINK_LOST, now_us);
 }
 
 static void enter_last_phase(struct session *session, enum session_phase phase, int64_t now_us)
 {
 	session->phase = (uint8_t)phase;
 	session->closing_us = now_us;
-	session->wishes |= WISH_REARM | WISH_LOOK;
+	wish(session, WISH_REARM | WISH_LOOK);
 }
 
 static bool is_connected(const struct session *session)
@@ -148,11 +173,7 @@ static void note_loss(struct session *session, const struct fact *fact)
 /* A side is lost and the server is connected: what goes towards the lost side ends here. */
 static void start_cutting(struct session *session, enum side lost, int64_t now_us)
 {
-	struct flow *towards = &session->flows[other(lost)];
-
-	if (!flow_has_ended(towards))
-		towards->ended_us = now_us;
-	step_flow(session, other(lost), FLOW_SINK_LOST);
+	lose_sink(session, lost, now_us);
 	enter_last_phase(session, SESSION_CUTTING, now_us);
 	advance(session);
 }
@@ -163,7 +184,7 @@ static void on_connected(struct session *session, const struct fact *fact, int64
 	session->phase = SESSION_RELAYING;
 	session->connected_us = now_us;
 	session->flows[CLIENT].progress_us = session->flows[SERVER].progress_us = now_us;
-	session->wishes |= WISH_REARM;
+	wish(session, WISH_REARM);
 	if (session->legs[CLIENT].loss != LOSS_NONE)
 		start_cutting(session, CLIENT, now_us);
 }
@@ -179,7 +200,7 @@ static void on_next(struct session *session, const struct fact *fact, int64_t no
 {
 	(void)fact;
 	(void)now_us;
-	session->wishes |= WISH_NEXT_SERVER;
+	wish(session, WISH_NEXT_SERVER);
 }
 
 static void on_read(struct session *session, const struct fact *fact, int64_t now_us)
@@ -197,23 +218,14 @@ static void on_read(struct session *session, const struct fact *fact, int64_t no
 static void on_wrote(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	struct flow *flow = &session->flows[fact->side];
-	struct leg *sink = &session->legs[other(fact->side)];
 
 	assert(fact->count <= flow->held);
 	flow->held -= fact->count;
 	flow->progress_us = now_us;
-	if (sink->is_acked) {
-		/* The looks that follow an acknowledged write are due earlier than what is armed.
-		 */
-		sink->is_acked = false;
-		session->wishes |= WISH_REARM;
-	}
-	sink->is_looked = false;
+	await_ack(session, other(fact->side), now_us);
 	if (flow->held == 0 && flow_has_ended(flow)) {
-		settle(session, fact->side);
-		if (session->phase == SESSION_CUTTING)
-			session->wishes |= WISH_LOOK | WISH_REARM;
-		advance(session);
+		settle(session, fact->side, now_us);
+		wish(session, WISH_LOOK | WISH_REARM);
 	}
 }
 
@@ -223,6 +235,8 @@ static void on_ended(struct session *session, const struct fact *fact, int64_t n
 	if (fact->side == CLIENT)
 		session->has_spoken = true;
 	note_closer(session, closer_of(fact->side));
+	if (session->half_closed_us == 0)
+		session->half_closed_us = now_us;
 	end_flow(session, fact->side, FLOW_SOURCE_ENDED, now_us);
 	if (flow_has_ended(&session->flows[other(fact->side)]))
 		enter_last_phase(session, SESSION_CLOSING, now_us);
@@ -245,6 +259,7 @@ static void on_lost_connecting(struct session *session, const struct fact *fact,
 	if (session->legs[CLIENT].loss != LOSS_NONE)
 		return;
 	note_loss(session, fact);
+	session->has_spoken = true;
 	if (fact->count == 0) /* it sent nothing that the server could miss */
 		finish(session, ENDING_NONE);
 }
@@ -257,41 +272,41 @@ static void on_lost(struct session *session, const struct fact *fact, int64_t no
 
 static void on_lost_cutting(struct session *session, const struct fact *fact, int64_t now_us)
 {
-	struct flow *towards = &session->flows[other(fact->side)];
-
 	if (session->legs[fact->side].loss != LOSS_NONE)
 		return;
-	if (!flow_has_ended(towards))
-		towards->ended_us = now_us;
 	note_loss(session, fact);
-	step_flow(session, other(fact->side), FLOW_SINK_LOST);
+	lose_sink(session, fact->side, now_us);
 	advance(session);
 }
 
 static void on_exhausted(struct session *session, const struct fact *fact, int64_t now_us)
 {
-	const struct leg *leg = &session->legs[fact->side];
+	struct leg *leg = &session->legs[fact->side];
 
 	assert(leg->loss != LOSS_NONE);
 	if (flow_has_ended(&session->flows[fact->side]))
 		return;
+	leg->has_fin_read = leg->is_after_fin;
 	end_flow(session, fact->side, leg->is_after_fin ? FLOW_SOURCE_ENDED : FLOW_SOURCE_CUT,
 		 now_us);
-	session->wishes |= WISH_LOOK;
+	wish(session, WISH_LOOK);
 	advance(session);
 }
 
 static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	struct leg *leg = &session->legs[fact->side];
+	const struct flow *towards = &session->flows[other(fact->side)];
+	uint32_t written = (uint32_t)(towards->bytes - towards->held) + leg->has_fin_sent;
+	uint32_t acked = written - fact->count;
 
 	/* Only against an earlier look can progress be told: a first one finds what it finds. */
-	if (leg->is_looked && fact->count < leg->unacked)
+	if (leg->is_looked && acked != leg->acked)
 		leg->acked_us = now_us;
-	leg->unacked = fact->count;
+	leg->acked = acked;
 	leg->looked_us = now_us;
-	leg->is_looked = true;
 	leg->is_acked = fact->count == 0;
+	leg->is_looked = !leg->is_acked;
 	if (leg->is_acked)
 		advance(session);
 }
@@ -302,8 +317,9 @@ static void end_gently(struct session *session, int64_t now_us)
 {
 	session->is_discarding = true;
 	if (!is_connected(session)) {
-		step_flow(session, CLIENT, FLOW_SINK_LOST);
-		session->wishes |= WISH_ABANDON_SERVER;
+		lose_sink(session, SERVER, now_us);
+		session->wishes &= (uint8_t)~WISH_NEXT_SERVER;
+		wish(session, WISH_ABANDON_SERVER);
 	}
 	for (int side = CLIENT; side < SIDES; side++)
 		if (!flow_has_ended(&session->flows[side]))
@@ -314,6 +330,7 @@ static void end_gently(struct session *session, int64_t now_us)
 
 static void on_expired(struct session *session, const struct fact *fact, int64_t now_us)
 {
+	assert(fact->ending != ENDING_NONE);
 	note_closer(session, CLOSER_FINBACK);
 	if (!fact->is_gentle || session->legs[CLIENT].loss != LOSS_NONE) {
 		finish(session, fact->ending);
@@ -326,6 +343,7 @@ static void on_expired(struct session *session, const struct fact *fact, int64_t
 static void on_cut(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	(void)now_us;
+	assert(fact->ending != ENDING_NONE);
 	note_closer(session, CLOSER_FINBACK);
 	finish(session, fact->ending);
 }
@@ -375,13 +393,12 @@ void session_init(struct session *session, uint64_t id, int64_t now_us)
 	};
 }
 
-void session_attempt(struct session *session, int64_t now_us)
+void session_attempt(struct session *session, uint16_t connects, int64_t now_us)
 {
 	assert(session->phase == SESSION_CONNECTING);
 	session->attempted_us = now_us;
-	if (session->connects < UINT16_MAX)
-		session->connects++;
-	session->wishes |= WISH_REARM;
+	session->connects = connects;
+	wish(session, WISH_REARM);
 }
 
 unsigned session_step(struct session *session, const struct fact *fact, int64_t now_us)

@@ -21,8 +21,8 @@ struct listener {
 	struct address address;
 	char text[ADDRESS_TEXT_MAX]; /* the address it is bound to */
 	char *key;                   /* what a reload knows it by */
+	struct worker *worker;       /* set before it is started */
 	/* From listener_start on the worker's alone: */
-	struct worker *worker;
 	const struct route *route; /* holds a reference to its generation */
 	ev_io readable;
 	ev_timer pause;        /* runs while there is nothing to accept with */
@@ -40,9 +40,9 @@ int listener_take(struct listener **ret, const char *key, int fd,
 /* Brings a socket that is kept over a reload in line with its new settings. Any thread. */
 void listener_adjust(const struct listener *listener, const struct config_listener *settings);
 
-/* Starts to accept, in the worker's thread. Takes over the caller's reference to the route's
- * generation. */
-void listener_start(struct listener *listener, struct worker *worker, const struct route *route);
+/* Starts to accept, in the thread of listener->worker. Takes over the caller's reference to the
+ * route's generation. */
+void listener_start(struct listener *listener, const struct route *route);
 
 /* From now on connections take another route, with the caller's reference to its generation. */
 void listener_reroute(struct listener *listener, const struct route *route);

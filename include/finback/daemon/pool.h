@@ -42,9 +42,11 @@ enum pool_failure {
 struct pool_attempt {
 	struct pool *pool;
 	struct balance_tried tried;
-	int server;             /* the current one; BALANCE_NONE: none yet, or none left */
-	size_t address;         /* of its addresses: the next to try */
-	unsigned busy_ms;       /* a UNIX server's backlog is full: try again after this */
+	int server;             /* the current one, or the last; BALANCE_NONE: none yet */
+	size_t address;         /* the current one of its addresses */
+	uint16_t tries;         /* addresses tried */
+	unsigned busy_ms;       /* nothing to connect with, now: try again after this; 0: no */
+	int busy_error;         /* why, as -errno */
 	enum pool_failure last; /* of the last attempt that failed */
 	int last_error;         /* its -errno; 0: it took too long */
 };
@@ -53,8 +55,9 @@ void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool);
 
 /* Starts to connect to the next address of the current server, or of the next server. Returns 0
  * when connected at once or -EINPROGRESS, with *ret_fd and *ret_peer set; -EAGAIN when the same
- * server should be tried again after busy_ms; -ENOENT when there is no server left to try. Each
- * server and each of its addresses is tried once at the most. */
+ * address should be tried again after busy_ms, as its backlog is full (UNIX) or no descriptor or
+ * memory is left; -ENOENT when there is no server left to try. Each server and each of its
+ * addresses is tried once at the most. */
 int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer);
 
 /* The attempt under way failed with `error` (-errno), or took too long (0). */

@@ -38,16 +38,18 @@ struct worker {
 struct crew {
 	size_t count;
 	struct worker *workers;
-	atomic_uint max_sessions; /* of the process */
+	atomic_uint max_sessions;     /* of the process */
+	unsigned descriptor_sessions; /* that the descriptor limit allows; set before the start */
 	struct mailbox *supervisor;
-	size_t next_listener;      /* whose turn it is to own one; the supervisor's */
-	letter_handler *on_closed; /* posted to the supervisor after each crew_unlisten */
-	letter_handler *on_empty;  /* posted when a draining worker has no session left */
+	size_t next_listener; /* whose turn it is to own one; the supervisor's */
+	letter_handler
+		*on_reply; /* posted to the supervisor after each crew_unlisten and crew_sync */
+	letter_handler *on_empty; /* posted when a draining worker has no session left */
 };
 
 /* Starts `count` workers, which take no signals. Returns 0 or -errno with nothing left running. */
 int crew_start(struct crew *crew, size_t count, struct mailbox *supervisor,
-	       letter_handler *on_closed, letter_handler *on_empty);
+	       letter_handler *on_reply, letter_handler *on_empty);
 
 /* Ends the threads. No session may be left, no listener started. What was theirs can be read now.
  */
@@ -75,6 +77,9 @@ void crew_unlisten(struct listener *listener);
 /* By letter: ends all sessions; tells when none is left; asks each loop for a sign of life. */
 void crew_cut(struct crew *crew, enum ending ending);
 void crew_drain(struct crew *crew);
+
+/* By letter: every worker replies once it has handled all letters before this one. */
+void crew_sync(struct crew *crew);
 void crew_beat(struct crew *crew);
 
 /* The oldest sign of life, CLOCK_MONOTONIC. */

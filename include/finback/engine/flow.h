@@ -10,11 +10,11 @@
  * code by tests/engine/test_flow --print, which also fails when this copy has gone stale.
  *
  *              SOURCE_ENDED        SOURCE_CUT     SINK_LOST          EMPTIED
- *   open       draining            breaking       broken, DISCARD    open
- *   draining   -                   draining       broken, DISCARD    finished, SEND_FIN
- *   finished   -                   finished       finished           -
+ *   open       draining            breaking       broken, DISCARD    -
+ *   draining   -                   -              broken, DISCARD    finished, SEND_FIN
+ *   finished   -                   -              finished           -
  *   breaking   -                   -              broken, DISCARD    broken
- *   broken     -                   broken         broken             -
+ *   broken     -                   -              broken             -
  */
 
 enum flow_state {

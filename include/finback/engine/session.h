@@ -90,16 +90,17 @@ enum closer {
 
 /* One side: its socket, and what goes towards it. */
 struct leg {
-	int64_t acked_us;  /* when a look last found fewer bytes unacknowledged than before */
-	int64_t looked_us; /* the last look */
-	int32_t fd;        /* -1: none */
-	uint32_t unacked;  /* at the last look */
-	uint8_t loss;      /* enum loss */
-	bool is_after_fin; /* it was lost, but its FIN came before and counts */
-	bool has_fin_read; /* its FIN was read */
-	bool has_fin_sent; /* our FIN went to it */
-	bool is_acked;     /* nothing is unacknowledged */
-	bool is_looked;    /* `unacked` is from after the last write */
+	int64_t waiting_us; /* since when, without a pause, something is unacknowledged */
+	int64_t acked_us;   /* when a look last found more acknowledged than the look before */
+	int64_t looked_us;  /* the last look */
+	int32_t fd;         /* -1: none */
+	uint32_t acked;     /* bytes acknowledged so far at the last look, modulo 2^32 */
+	uint8_t loss;       /* enum loss */
+	bool is_after_fin;  /* it was lost, but its FIN came before and counts */
+	bool has_fin_read;  /* its FIN was read */
+	bool has_fin_sent;  /* our FIN went to it */
+	bool is_acked;      /* nothing is unacknowledged */
+	bool is_looked;     /* a look has been since waiting_us: the next one can tell progress */
 };
 
 struct session {
@@ -125,8 +126,9 @@ static_assert(sizeof(struct session) <= 256, "the durable record stays small");
 /* A session just accepted; the client's socket and address are filled in afterwards. */
 void session_init(struct session *session, uint64_t id, int64_t now_us);
 
-/* A connect attempt begins. Phase CONNECTING only. */
-void session_attempt(struct session *session, int64_t now_us);
+/* A connect attempt begins; `connects` were made so far, this one included. Phase CONNECTING only.
+ */
+void session_attempt(struct session *session, uint16_t connects, int64_t now_us);
 
 /* Takes one fact. It must be possible in the session's phase; facts that come after the session is
  * over change nothing. Returns the wishes that are open now, without taking them. */
