@@ -1,0 +1,192 @@
+"""The relays that are compared: each with the configuration that its manual would advise for plain
+TCP on one core, started for one measurement and stopped after it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+STARTING = 10  # seconds that a relay may take to listen, and to end
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+LISTENING = "0A"
+
+FINBACK = """
+workers = 1;
+log = {{ target = "stderr"; level = "warning"; sessions = "none"; }};
+listeners = (
+  {{ name = "bench"; listen = [ "127.0.0.1:{port}" ]; servers = "{server}"; }}
+);
+"""
+
+HAPROXY = """
+global
+  nbthread 1
+  maxconn 9000
+  maxpipes 900
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+{options}
+frontend bench
+  bind 127.0.0.1:{port} backlog 4096
+  default_backend servers
+backend servers
+  server one {server}
+"""
+
+HAPROXY_SPLICE = "  option splice-request\n  option splice-response\n"
+
+NGINX = """
+load_module {module};
+user root;
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+error_log {directory}/error.log crit;
+pid {directory}/nginx.pid;
+events {{ worker_connections 19900; multi_accept on; use epoll; }}
+stream {{
+  access_log off;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    proxy_pass {server};
+    proxy_connect_timeout 5s;
+    proxy_timeout 1h;
+    proxy_half_close on;
+  }}
+}}
+"""
+
+
+class Kind:
+    """A relay as it can be started: a name, a program, and what it is given."""
+
+    def __init__(self, name, program, template, arguments, **values):
+        self.name = name
+        self.program = program
+        self.template = template
+        self.arguments = arguments
+        self.values = values
+
+    def why_missing(self):
+        """None where it can be run."""
+        if shutil.which(self.program) is None:
+            return f"{self.program} is not there"
+        if self.template is NGINX and not os.path.exists(NGINX_STREAM):
+            return "nginx has no stream module (Debian: libnginx-mod-stream)"
+        return None
+
+    def version(self):
+        flag = "--version" if self.template is FINBACK else "-v"
+        result = subprocess.run([self.program, flag], capture_output=True, text=True, timeout=10,
+                                check=False)
+        lines = (result.stdout + result.stderr).strip().splitlines()
+        return lines[0] if lines else "?"
+
+    def start(self, port, server, directory, cpu):
+        path = os.path.join(directory, "relay.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.template.format(port=port, server=server, directory=directory,
+                                            **self.values))
+        arguments = [argument.format(path=path, directory=directory)
+                     for argument in self.arguments]
+        return Running([self.program, *arguments], port, directory, cpu)
+
+
+class Running:
+    """A relay that runs; its processor time and its memory, of all its processes together."""
+
+    def __init__(self, command, port, directory, cpu):
+        self.log_path = os.path.join(directory, "relay.log")
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, preexec_fn=pinned(cpu))
+        try:
+            self._wait_listening(port)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_listening(self, port):
+        end = time.monotonic() + STARTING
+        while not is_listening(port):
+            if self.process.poll() is not None or time.monotonic() > end:
+                with open(self.log_path, encoding="utf-8", errors="replace") as log:
+                    raise RuntimeError("the relay does not listen: " + log.read()[-2000:])
+            time.sleep(0.02)
+        time.sleep(0.1)  # for what it does after it listens
+
+    def processes(self):
+        """Its own and all below it."""
+        found = [self.process.pid]
+        for pid in found:
+            found += children(pid)
+        return found
+
+    def cpu_seconds(self):
+        total = 0
+        for pid in self.processes():
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                    total += int(file.read().split()[0])
+        return total / 1e9
+
+    def resident_bytes(self):
+        total = 0
+        for pid in self.processes():
+            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+                total += int(file.read().split()[1]) * PAGE
+        return total
+
+    def stop(self):
+        if self.process.poll() is not None:
+            return
+        processes = self.processes()
+        self.process.terminate()
+        try:
+            self.process.wait(STARTING)
+        except subprocess.TimeoutExpired:
+            for pid in processes:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.process.wait(STARTING)
+
+
+def pinned(cpu):
+    """For preexec_fn: runs on this CPU alone; None: anywhere."""
+    return None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
+
+
+def children(pid):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            found += map(int, file.read().split())
+    return found
+
+
+def is_listening(port):
+    """Asked of the kernel, since a connection to find out would already be a session."""
+    wanted = f":{port:04X}"
+    with open("/proc/self/net/tcp", encoding="ascii") as file:
+        for line in file:
+            fields = line.split()
+            if fields[1].endswith(wanted) and fields[3] == LISTENING:
+                return True
+    return False
+
+
+def all_kinds(finback):
+    return [
+        Kind("finback", finback, FINBACK, ["-c", "{path}"]),
+        Kind("haproxy", "haproxy", HAPROXY, ["-db", "-f", "{path}"], options=""),
+        Kind("haproxy, splice", "haproxy", HAPROXY, ["-db", "-f", "{path}"],
+             options=HAPROXY_SPLICE),
+        Kind("nginx", "nginx", NGINX, ["-c", "{path}", "-p", "{directory}"], module=NGINX_STREAM),
+    ]

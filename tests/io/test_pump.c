@@ -1,0 +1,622 @@
+/*
+ * io/pump between real sockets: no byte lost or out of order whatever the sink takes, what a short
+ * read means, and every fact in the report, with the memory that rests take.
+ */
+#include <finback/io/pump.h>
+
+#include "peers.h"
+
+/* One flow: what `from.peer` writes is carried to what `to.peer` reads. */
+struct flow_under_test {
+	struct pump pump;
+	struct pair from;
+	struct pair to;
+	struct ring *rest;
+	struct pump_report report;
+};
+
+static struct flow_under_test flow;
+
+static int set_up(void **state)
+{
+	(void)state;
+	flow = (struct flow_under_test){ .from = tcp_pair(), .to = tcp_pair() };
+	return pump_init(&flow.pump);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pump_drop(&flow.pump, &flow.rest);
+	close_pair(&flow.from);
+	close_pair(&flow.to);
+	pump_fini(&flow.pump);
+	return flow.pump.rest_bytes == 0 ? 0 : -1;
+}
+
+static void replace(struct pair *pair, struct pair by)
+{
+	close_pair(pair);
+	*pair = by;
+}
+
+static void carry(size_t limit, bool is_thorough)
+{
+	memset(&flow.report, 0x55, sizeof flow.report);
+	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, limit, is_thorough, &flow.rest,
+		   &flow.report);
+}
+
+static void flush(void)
+{
+	memset(&flow.report, 0x55, sizeof flow.report);
+	pump_flush(&flow.pump, flow.to.ours, &flow.rest, &flow.report);
+}
+
+static void discard(void)
+{
+	memset(&flow.report, 0x55, sizeof flow.report);
+	pump_discard(&flow.pump, flow.from.ours, &flow.report);
+}
+
+static void expect_report(const struct pump_report *expected)
+{
+	assert_int_equal(flow.report.read, expected->read);
+	assert_int_equal(flow.report.wrote, expected->wrote);
+	assert_int_equal(flow.report.source, expected->source);
+	if (expected->source == PUMP_SOURCE_ERROR)
+		assert_int_equal(flow.report.source_error, expected->source_error);
+	assert_int_equal(flow.report.sink_error, expected->sink_error);
+	assert_int_equal(flow.report.is_sink_full, expected->is_sink_full);
+}
+
+#define EXPECT(...) expect_report(&(struct pump_report){ __VA_ARGS__ })
+
+/* What was sent has reached our end's socket. */
+static void wait_for_bytes(uint32_t count)
+{
+	for (int waited_ms = 0; sock_unread(flow.from.ours) < count; waited_ms++) {
+		assert_true(waited_ms < PATIENCE_MS);
+		sleep_ms(1);
+	}
+}
+
+static void give(const char *text)
+{
+	uint32_t before = sock_unread(flow.from.ours);
+
+	put(flow.from.peer, text);
+	wait_for_bytes(before + (uint32_t)strlen(text));
+}
+
+static void give_many(size_t count)
+{
+	static const char bytes[4 * PUMP_BUFFER_BYTES];
+	int room = 4 * PUMP_BUFFER_BYTES;
+
+	assert_true(count <= sizeof bytes);
+	(void)setsockopt(flow.from.ours, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+	assert_int_equal(send(flow.from.peer, bytes, count, MSG_NOSIGNAL), count);
+	wait_for_bytes((uint32_t)count);
+}
+
+/* ---- what a read says -------------------------------------------------------------------------
+ */
+
+static void a_message_is_carried_at_once(void **state)
+{
+	(void)state;
+	give("hello");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 5, .wrote = 5, .source = PUMP_SOURCE_EMPTY);
+	assert_null(flow.rest);
+	assert_int_equal(flow.pump.rest_bytes, 0);
+	expect_text(flow.to.peer, "hello");
+}
+
+static void nothing_to_read(void **state)
+{
+	(void)state;
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	discard();
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+}
+
+static void a_short_read_means_nothing_to_the_thorough(void **state)
+{
+	(void)state;
+	give("hello");
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.read = 5, .wrote = 5, .source = PUMP_SOURCE_MORE);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+}
+
+static void a_full_read_means_more(void **state)
+{
+	(void)state;
+	give("hello");
+	carry(5, false);
+	EXPECT(.read = 5, .wrote = 5, .source = PUMP_SOURCE_MORE);
+	carry(5, false);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+}
+
+static void no_read_takes_more_than_the_limit(void **state)
+{
+	(void)state;
+	give("abcdefgh");
+	carry(3, false);
+	EXPECT(.read = 3, .wrote = 3, .source = PUMP_SOURCE_MORE);
+	carry(1, false);
+	EXPECT(.read = 1, .wrote = 1, .source = PUMP_SOURCE_MORE);
+	carry(5, false);
+	EXPECT(.read = 4, .wrote = 4, .source = PUMP_SOURCE_EMPTY);
+	expect_text(flow.to.peer, "abcdefgh");
+}
+
+static void no_read_takes_more_than_the_buffer(void **state)
+{
+	(void)state;
+	give_many(PUMP_BUFFER_BYTES + 1);
+	carry(SIZE_MAX, false);
+	assert_int_equal(flow.report.read, PUMP_BUFFER_BYTES);
+	assert_int_equal(flow.report.source, PUMP_SOURCE_MORE);
+	pump_drop(&flow.pump, &flow.rest);
+	carry(SIZE_MAX, false);
+	assert_int_equal(flow.report.read, 1);
+	assert_int_equal(flow.report.source, PUMP_SOURCE_EMPTY);
+}
+
+/* Their descriptors are non-blocking, and the pump does not rely on it. */
+static void blocking_sockets_do_not_block(void **state)
+{
+	(void)state;
+	assert_int_equal(fcntl(flow.from.ours, F_SETFL, 0), 0);
+	assert_int_equal(fcntl(flow.to.ours, F_SETFL, 0), 0);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	(void)fill(flow.to.ours);
+	give("hello");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 5, .source = PUMP_SOURCE_EMPTY, .is_sink_full = true);
+}
+
+/* ---- the end of file, errors -------------------------------------------------------------------
+ */
+
+static void the_end_of_file_comes_after_the_bytes(void **state)
+{
+	(void)state;
+	give("tail");
+	send_fin(flow.from.peer);
+	assert_true(wait_for(flow.from.ours, POLLRDHUP, PATIENCE_MS) & POLLRDHUP);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.read = 4, .wrote = 4, .source = PUMP_SOURCE_MORE);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_END);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.source = PUMP_SOURCE_END);
+	/* The pump passes no end of file on. */
+	expect_text(flow.to.peer, "tail");
+	assert_int_equal(wait_for(flow.to.peer, POLLIN, SETTLE_MS), 0);
+}
+
+static void a_reset_of_the_source_comes_after_the_bytes(void **state)
+{
+	(void)state;
+	give("last");
+	send_reset(&flow.from.peer);
+	assert_true(wait_for(flow.from.ours, 0, PATIENCE_MS) & POLLERR);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.read = 4, .wrote = 4, .source = PUMP_SOURCE_MORE);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_ERROR, .source_error = -ECONNRESET);
+	/* The error was told, so this is no end of file; the pump does not know. */
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_END);
+	expect_text(flow.to.peer, "last");
+}
+
+/* No SIGPIPE, which nobody ignores here. */
+static void a_reset_of_the_sink(void **state)
+{
+	(void)state;
+	send_reset(&flow.to.peer);
+	assert_true(wait_for(flow.to.ours, 0, PATIENCE_MS) & POLLERR);
+	give("one");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 3, .source = PUMP_SOURCE_EMPTY, .sink_error = -ECONNRESET);
+	assert_null(flow.rest);
+	give("two");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 3, .source = PUMP_SOURCE_EMPTY, .sink_error = -EPIPE);
+	assert_null(flow.rest);
+	assert_int_equal(flow.pump.rest_bytes, 0);
+}
+
+static void a_sink_that_was_finished(void **state)
+{
+	(void)state;
+	assert_int_equal(sock_finish(flow.to.ours), 0);
+	give("late");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 4, .source = PUMP_SOURCE_EMPTY, .sink_error = -EPIPE);
+}
+
+static void an_error_of_the_sink_keeps_the_rest_for_its_owner(void **state)
+{
+	(void)state;
+	replace(&flow.to, small_tcp_pair());
+	(void)fill(flow.to.ours);
+	give("kept");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 4, .source = PUMP_SOURCE_EMPTY, .is_sink_full = true);
+	send_reset(&flow.to.peer);
+	assert_true(wait_for(flow.to.ours, 0, PATIENCE_MS) & POLLERR);
+	flush();
+	EXPECT(.sink_error = -ECONNRESET);
+	assert_non_null(flow.rest);
+	assert_int_equal(flow.rest->used, 4);
+	pump_drop(&flow.pump, &flow.rest);
+	assert_null(flow.rest);
+}
+
+static void descriptors_that_are_none(void **state)
+{
+	struct pump_report report;
+
+	(void)state;
+	give("x");
+	pump_carry(&flow.pump, -1, flow.to.ours, 10, false, &flow.rest, &report);
+	assert_int_equal(report.source, PUMP_SOURCE_ERROR);
+	assert_int_equal(report.source_error, -EBADF);
+	pump_carry(&flow.pump, flow.from.ours, -1, 10, false, &flow.rest, &report);
+	assert_int_equal(report.sink_error, -EBADF);
+	assert_null(flow.rest);
+}
+
+/* ---- rests ------------------------------------------------------------------------------------
+ */
+
+static void what_the_sink_does_not_take_is_kept(void **state)
+{
+	(void)state;
+	replace(&flow.to, small_tcp_pair());
+	give_many(PUMP_BUFFER_BYTES);
+	carry(PUMP_BUFFER_BYTES, false);
+	assert_int_equal(flow.report.read, PUMP_BUFFER_BYTES);
+	assert_true(flow.report.is_sink_full);
+	assert_int_equal(flow.report.sink_error, 0);
+	assert_in_range(flow.report.wrote, 1, PUMP_BUFFER_BYTES - 1);
+	/* Just the size that is needed. */
+	assert_non_null(flow.rest);
+	assert_int_equal(flow.rest->capacity, PUMP_BUFFER_BYTES - flow.report.wrote);
+	assert_int_equal(flow.rest->used, flow.rest->capacity);
+	assert_int_equal(flow.pump.rest_bytes, flow.rest->capacity);
+}
+
+static void flushing_into_a_full_sink(void **state)
+{
+	(void)state;
+	replace(&flow.to, small_tcp_pair());
+	(void)fill(flow.to.ours);
+	give("kept");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 4, .source = PUMP_SOURCE_EMPTY, .is_sink_full = true);
+	flush();
+	EXPECT(.is_sink_full = true);
+	assert_int_equal(flow.rest->used, 4);
+	assert_int_equal(flow.pump.rest_bytes, 4);
+}
+
+static void rests_of_several_flows_add_up(void **state)
+{
+	struct ring *other_rest = NULL;
+
+	(void)state;
+	replace(&flow.to, small_tcp_pair());
+	(void)fill(flow.to.ours);
+	give("four");
+	carry(PUMP_BUFFER_BYTES, false);
+	give("sixsix");
+	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, PUMP_BUFFER_BYTES, false, &other_rest,
+		   &flow.report);
+	assert_int_equal(flow.pump.rest_bytes, 10);
+	pump_drop(&flow.pump, &flow.rest);
+	assert_null(flow.rest);
+	assert_int_equal(flow.pump.rest_bytes, 6);
+	pump_drop(&flow.pump, &flow.rest); /* NULL is fine */
+	assert_int_equal(flow.pump.rest_bytes, 6);
+	pump_drop(&flow.pump, &other_rest);
+	assert_int_equal(flow.pump.rest_bytes, 0);
+}
+
+/* ---- marks in the stream ------------------------------------------------------------------------
+ */
+
+/* Carries all there is now; returns after how many reads with bytes in them. */
+static int carry_all(void)
+{
+	int reads = 0;
+
+	do {
+		carry(PUMP_BUFFER_BYTES, true);
+		assert_int_equal(flow.report.wrote, flow.report.read);
+		reads += flow.report.read > 0;
+	} while (flow.report.source == PUMP_SOURCE_MORE);
+	return reads;
+}
+
+static void an_urgent_mark_loses_nothing(void **state)
+{
+	(void)state;
+	give("ab");
+	put_urgent(flow.from.peer, "c");
+	give("de");
+	wait_for_bytes(5);
+	assert_int_equal(carry_all(), 2);
+	assert_int_equal(flow.report.source, PUMP_SOURCE_EMPTY);
+	assert_true(wait_for(flow.to.peer, POLLIN, PATIENCE_MS) & POLLIN);
+	sleep_ms(SETTLE_MS);
+	expect_text(flow.to.peer, "abcde");
+}
+
+/* As a pump that is not thorough would take it: the mark reads like an empty source. */
+static void an_urgent_mark_makes_a_short_read(void **state)
+{
+	(void)state;
+	give("ab");
+	put_urgent(flow.from.peer, "c");
+	give("de");
+	wait_for_bytes(5);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 2, .wrote = 2, .source = PUMP_SOURCE_EMPTY);
+	assert_int_equal(sock_unread(flow.from.ours), 3);
+}
+
+static void put_with_descriptor(int fd, const char *text)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	char bytes[64];
+	struct iovec part = { bytes, strlen(text) };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control.bytes,
+	};
+
+	memcpy(bytes, text, strlen(text));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+	assert_int_equal(sendmsg(fd, &message, MSG_NOSIGNAL), strlen(text));
+}
+
+/* A UNIX peer may send a descriptor along, and a read stops behind the bytes that came with it. The
+ * descriptor is not for us; the bytes are. */
+static void a_passed_descriptor_loses_nothing(void **state)
+{
+	size_t before;
+
+	(void)state;
+	replace(&flow.from, unix_pair());
+	before = count_descriptors();
+	put_with_descriptor(flow.from.peer, "ab");
+	put(flow.from.peer, "cd");
+	assert_int_equal(carry_all(), 2);
+	assert_true(wait_for(flow.to.peer, POLLIN, PATIENCE_MS) & POLLIN);
+	sleep_ms(SETTLE_MS);
+	expect_text(flow.to.peer, "abcd");
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* ---- throwing away ------------------------------------------------------------------------------
+ */
+
+static void discarding(void **state)
+{
+	(void)state;
+	give("gone");
+	discard();
+	EXPECT(.read = 4, .source = PUMP_SOURCE_MORE);
+	discard();
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	give("gone");
+	send_fin(flow.from.peer);
+	discard();
+	EXPECT(.read = 4, .source = PUMP_SOURCE_MORE);
+	assert_true(wait_for(flow.from.ours, POLLRDHUP, PATIENCE_MS) & POLLRDHUP);
+	discard();
+	EXPECT(.source = PUMP_SOURCE_END);
+	assert_int_equal(wait_for(flow.to.peer, POLLIN, SETTLE_MS), 0);
+}
+
+static void discarding_up_to_a_reset(void **state)
+{
+	(void)state;
+	give("gone");
+	send_reset(&flow.from.peer);
+	assert_true(wait_for(flow.from.ours, 0, PATIENCE_MS) & POLLERR);
+	discard();
+	EXPECT(.read = 4, .source = PUMP_SOURCE_MORE);
+	discard();
+	EXPECT(.source = PUMP_SOURCE_ERROR, .source_error = -ECONNRESET);
+}
+
+/* ---- random runs against a model ----------------------------------------------------------------
+ */
+
+#define RUN_BYTES (3u << 20)
+#define STEP_MAX  40000
+
+/* The stream is a function of the position, so that the model is two numbers. */
+static unsigned char byte_at(size_t position)
+{
+	return (unsigned char)(position * 31 + (position >> 8) * 7 + (position >> 16));
+}
+
+struct model {
+	unsigned seed;
+	size_t sent;   /* by the source's peer */
+	size_t read;   /* by the pump */
+	size_t wrote;  /* by the pump */
+	size_t landed; /* at the sink's peer */
+};
+
+static size_t any_up_to(struct model *model, size_t most)
+{
+	model->seed = model->seed * 1103515245u + 12345u;
+	return 1 + (model->seed >> 8) % most;
+}
+
+static void send_some(struct model *model)
+{
+	static unsigned char bytes[STEP_MAX];
+	size_t count = any_up_to(model, STEP_MAX);
+	ssize_t length;
+
+	if (count > RUN_BYTES - model->sent)
+		count = RUN_BYTES - model->sent;
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = byte_at(model->sent + i);
+	length = send(flow.from.peer, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (length > 0)
+		model->sent += (size_t)length;
+	if (model->sent == RUN_BYTES)
+		send_fin(flow.from.peer);
+}
+
+static void land_some(struct model *model)
+{
+	static unsigned char bytes[STEP_MAX];
+	ssize_t length = recv(flow.to.peer, bytes, any_up_to(model, STEP_MAX), MSG_DONTWAIT);
+
+	for (ssize_t i = 0; i < length; i++)
+		if (bytes[i] != byte_at(model->landed + (size_t)i))
+			fail_msg("byte %zu is not what was sent", model->landed + (size_t)i);
+	if (length > 0)
+		model->landed += (size_t)length;
+}
+
+/* One step of the pump. Returns whether the end of file was read. */
+static bool move(struct model *model)
+{
+	size_t limit = any_up_to(model, STEP_MAX);
+
+	if (flow.rest) {
+		size_t held = flow.rest->used;
+
+		flush();
+		assert_int_equal(flow.report.read, 0);
+		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
+		assert_int_equal(flow.rest ? flow.rest->used : 0, held - flow.report.wrote);
+	} else {
+		carry(limit, true);
+		assert_true(flow.report.read <= limit);
+		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
+		assert_int_equal(flow.rest ? flow.rest->used : 0,
+				 flow.report.read - flow.report.wrote);
+		assert_int_not_equal(flow.report.source, PUMP_SOURCE_ERROR);
+	}
+	assert_int_equal(flow.report.sink_error, 0);
+	assert_int_equal(flow.pump.rest_bytes, flow.rest ? flow.rest->capacity : 0);
+	model->read += flow.report.read;
+	model->wrote += flow.report.wrote;
+	assert_int_equal(model->read - model->wrote, flow.rest ? flow.rest->used : 0);
+	return flow.report.source == PUMP_SOURCE_END;
+}
+
+static void run(unsigned seed)
+{
+	struct model model = { .seed = seed };
+	bool is_ended = false;
+	int fulls = 0;
+
+	for (long step = 0; model.landed < RUN_BYTES || !is_ended; step++) {
+		assert_true(step < 2000000);
+		switch (any_up_to(&model, 5)) {
+		case 1:
+		case 2:
+			send_some(&model);
+			break;
+		case 3:
+			land_some(&model);
+			break;
+		default:
+			is_ended |= move(&model);
+			fulls += flow.report.is_sink_full;
+			break;
+		}
+	}
+	assert_int_equal(model.read, RUN_BYTES);
+	assert_int_equal(model.wrote, RUN_BYTES);
+	assert_null(flow.rest);
+	assert_true(fulls > 10); /* or the run has shown nothing */
+}
+
+static void random_runs_over_tcp(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 3; seed++) {
+		replace(&flow.from, tcp_pair());
+		replace(&flow.to, small_tcp_pair());
+		run(seed);
+	}
+}
+
+static void random_runs_over_unix_sockets(void **state)
+{
+	int few = 8192;
+
+	(void)state;
+	for (unsigned seed = 11; seed <= 13; seed++) {
+		replace(&flow.from, unix_pair());
+		replace(&flow.to, unix_pair());
+		assert_int_equal(setsockopt(flow.to.ours, SOL_SOCKET, SO_SNDBUF, &few, sizeof few),
+				 0);
+		run(seed);
+	}
+}
+
+#define PUMP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PUMP_TEST(a_message_is_carried_at_once),
+		PUMP_TEST(nothing_to_read),
+		PUMP_TEST(a_short_read_means_nothing_to_the_thorough),
+		PUMP_TEST(a_full_read_means_more),
+		PUMP_TEST(no_read_takes_more_than_the_limit),
+		PUMP_TEST(no_read_takes_more_than_the_buffer),
+		PUMP_TEST(blocking_sockets_do_not_block),
+		PUMP_TEST(the_end_of_file_comes_after_the_bytes),
+		PUMP_TEST(a_reset_of_the_source_comes_after_the_bytes),
+		PUMP_TEST(a_reset_of_the_sink),
+		PUMP_TEST(a_sink_that_was_finished),
+		PUMP_TEST(an_error_of_the_sink_keeps_the_rest_for_its_owner),
+		PUMP_TEST(descriptors_that_are_none),
+		PUMP_TEST(what_the_sink_does_not_take_is_kept),
+		PUMP_TEST(flushing_into_a_full_sink),
+		PUMP_TEST(rests_of_several_flows_add_up),
+		PUMP_TEST(an_urgent_mark_loses_nothing),
+		PUMP_TEST(an_urgent_mark_makes_a_short_read),
+		PUMP_TEST(a_passed_descriptor_loses_nothing),
+		PUMP_TEST(discarding),
+		PUMP_TEST(discarding_up_to_a_reset),
+		PUMP_TEST(random_runs_over_tcp),
+		PUMP_TEST(random_runs_over_unix_sockets),
+	};
+
+	return cmocka_run_group_tests_name("io/pump", tests, NULL, NULL);
+}

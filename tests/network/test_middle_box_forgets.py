@@ -1,0 +1,112 @@
+"""A box on the path that has forgotten a connection answers for the far peer with a reset, which
+reaches the near one; the far peer's own segments do not get through any more."""
+
+import time
+
+import pytest
+
+from lab import BUT_RESETS, FAMILIES, FORGET, Relay
+from lib.daemon import SIDES
+from lib.peers import Background, random_bytes
+
+KEEPALIVE = {"idle": "1s", "interval": "1s", "count": 5}
+STATES = ("open", "after_its_fin", "after_the_others_fin")
+
+
+# On the client's host. The timeout is set before the kernel makes its entry for a connection.
+SHORT_MEMORY = """
+table inet box {
+	ct timeout short { protocol tcp; l3proto ip; policy = { established: 2 }; }
+	chain leaving {
+		type filter hook output priority -250;
+		meta l4proto tcp ct timeout set "short"
+	}
+	chain arriving {
+		type filter hook input priority 0;
+		tcp flags & syn == 0 ct state new reject with tcp reset
+	}
+}
+"""
+
+
+def forget(lab, side):
+    lab.fault(side, towards=FORGET, away=BUT_RESETS)
+
+
+def bring(state, far, near):
+    if state == "after_its_fin":
+        far.half_close()
+        assert near.read_to_eof() == b""
+    elif state == "after_the_others_fin":
+        near.half_close()
+        assert far.read_to_eof() == b""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("state", ("open", "after_its_fin"))
+@pytest.mark.parametrize("side", SIDES)
+def test_found_by_the_next_byte(lab, side, state, family):
+    with Relay(lab, family) as relay:
+        far, near = relay.sides(side)
+        bring(state, far, near)
+        forget(lab, side)
+        time.sleep(0.5)
+        relay.expect_no_ending()
+        near.send(b"do you remember?")
+        assert relay.wait_session(within=2)["ending"] == f"{side}_reset"
+        assert near.expect_reset() == b""
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_found_by_the_fin(lab, side):
+    with Relay(lab) as relay:
+        _, near = relay.sides(side)
+        forget(lab, side)
+        near.half_close()
+        assert relay.wait_session(within=2)["ending"] == f"{side}_reset"
+        assert near.expect_reset() == b""
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("side", SIDES)
+def test_found_by_keepalive(lab, side, state):
+    """Both are silent, and wait for nothing."""
+    with Relay(lab, **{side: {"keepalive": KEEPALIVE}}) as relay:
+        far, near = relay.sides(side)
+        bring(state, far, near)
+        forget(lab, side)
+        assert relay.wait_session(within=2.5)["ending"] == f"{side}_reset"
+        assert near.expect_reset() == b""
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_in_the_middle_of_a_transfer(lab, side):
+    """What had come from beyond the box arrives before the reset does."""
+    data = random_bytes(4 << 20)
+    with Relay(lab, **{side: {"keepalive": KEEPALIVE}}) as relay:
+        far, near = relay.sides(side)
+        sent, _ = far.fill(data)
+        assert sent < len(data)
+        forget(lab, side)
+        acked = sent - far.unacked()
+        reading = Background(near.expect_reset)
+        assert relay.wait_session()["ending"] == f"{side}_reset"
+        got = reading.result()
+        assert len(got) >= acked and got == data[:len(got)]
+
+
+@pytest.mark.parametrize("has_probes", (True, False), ids=("keepalive", "none"))
+def test_a_box_with_a_short_memory(lab, has_probes):
+    """It forgets after two silent seconds; a probe each second is traffic to it."""
+    settings = {"client": {"keepalive": KEEPALIVE}} if has_probes else {}
+    with Relay(lab, **settings) as relay:
+        lab.hosts["client"].nft(SHORT_MEMORY)
+        client, server = relay.sides("client")
+        time.sleep(4)
+        relay.expect_no_ending()
+        server.send(b"still known")
+        if has_probes:
+            assert client.receive(11) == b"still known"
+        else:
+            assert relay.wait_session()["ending"] == "client_reset"
+            assert server.expect_reset() == b""

@@ -1,0 +1,40 @@
+"""`systemctl reload`: a good file is taken for new sessions, a bad one is refused and said why."""
+
+import socket
+
+from sandbox import CONFIG, eventually, read_all
+
+
+def test_a_good_file_takes_effect_for_new_sessions(service, sandbox):
+    service.start()
+    pid = service.show("MainPID")
+    old = service.connect()
+    old.sendall(b"begun before")
+    eventually(lambda: service.backends[0].accepted == 1, "a session")
+    assert service.ask(b"x") == b"a:x"
+    service.configure(service.backend(b"b"))
+    sandbox.check("systemctl", "reload", "finback.service")
+    # the signal is sent when systemctl returns, and carried out a moment later
+    eventually(lambda: service.ask(b"x") == b"b:x", "a session under the new file")
+    assert service.ask(b"y") == b"b:y"
+    old.shutdown(socket.SHUT_WR)
+    assert read_all(old) == b"a:begun before"
+    assert service.show("MainPID") == pid
+    eventually(lambda: service.show("ActiveState") == "active", "active again")
+    assert service.show("StatusText")
+
+
+def test_a_bad_file_fails_keeps_the_old_and_says_why(service, sandbox):
+    service.start()
+    pid = service.show("MainPID")
+    sandbox.write(CONFIG, '\n\nworkers = "many";\n')
+    assert sandbox.run("systemctl", "reload", "finback.service")["status"] != 0
+    service.wait_message(f"{CONFIG}:3")
+    assert service.ask(b"x") == b"a:x"
+    assert service.show("MainPID") == pid
+    assert service.show("ActiveState") == "active"
+
+    # and a good one is taken afterwards
+    service.configure(service.backend(b"b"))
+    sandbox.check("systemctl", "reload", "finback.service")
+    eventually(lambda: service.ask(b"x") == b"b:x", "a session under the new file")
