@@ -98,26 +98,30 @@ static void watch_client(struct relay *relay)
 		relay_take_fault(relay, CLIENT);
 }
 
-void relay_watch_connect(struct relay *relay)
+/* The attempt has an answer, and it is an error. */
+static void on_connect_error(struct relay *relay)
 {
-	const struct relay_side *server = &relay->sides[SERVER];
-	int error;
+	int error = sock_take_error(relay->session.legs[SERVER].fd);
 
-	watch_client(relay);
-	if (relay->session.phase != SESSION_CONNECTING || relay->session.legs[SERVER].fd < 0)
-		return;
-	if (!server->is_writable && !server->is_faulty && !server->is_readable)
-		return;
-	error = sock_take_error(relay->session.legs[SERVER].fd);
 	if (error == -ECONNRESET || error == -EPIPE) {
 		/* Refused is ECONNREFUSED: this one was connected, and reset since. */
 		on_connected(relay);
 		relay_lose(relay, SERVER, error);
-	} else if (error < 0) {
-		relay_fail_attempt(relay, error);
-	} else if (server->is_faulty) {
-		relay_fail_attempt(relay, -ECONNREFUSED); /* a soft error, told before */
-	} else if (server->is_writable) {
-		on_connected(relay);
+	} else {
+		/* 0: a soft error, told only by the event. */
+		relay_fail_attempt(relay, error < 0 ? error : -ECONNREFUSED);
 	}
+}
+
+void relay_watch_connect(struct relay *relay)
+{
+	const struct relay_side *server = &relay->sides[SERVER];
+
+	watch_client(relay);
+	if (relay->session.phase != SESSION_CONNECTING || relay->session.legs[SERVER].fd < 0)
+		return;
+	if (server->is_faulty)
+		on_connect_error(relay);
+	else if (server->is_writable)
+		on_connected(relay);
 }

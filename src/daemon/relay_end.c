@@ -106,11 +106,15 @@ static void close_sockets(struct relay *relay)
 void relay_end(struct relay *relay)
 {
 	struct relays *relays = relay->relays;
-	struct log_session line = describe(relay);
+	bool is_logged = log_wants_session((enum ending)relay->session.ending);
+	struct log_session line;
 
+	if (is_logged)
+		line = describe(relay);
 	close_sockets(relay);
 	count_end(relay);
-	log_session(&line);
+	if (is_logged)
+		log_session(&line);
 	ev_timer_stop(relays->loop, &relay->timer);
 	pool_release(relay->route->pool, relay->server);
 	unlink_relay(relay);

@@ -22,7 +22,4 @@
  * no other end than their length) are for the journal alone. */
 void log_line(enum log_level level, const char *message, const struct iovec *fields, size_t count);
 
-/* Whether settings.sessions wants a line for this ending. */
-bool log_wants_session(enum ending ending);
-
 #endif

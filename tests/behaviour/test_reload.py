@@ -125,6 +125,19 @@ def test_removed_listener():
                 peer.reset()
 
 
+def test_removed_listener_serves_its_queue_first():
+    backend = Backend()
+    with Finback(config_of(listener(backend), listener(backend, "second"))) as finback:
+        finback.own(backend)
+        with finback.stopped():
+            clients = [finback.connect("second") for _ in range(100)]
+            finback.write_config(config_of(listener(backend)))
+            finback.signal(signal.SIGHUP)
+        for client in clients:
+            client.send(b"patient")
+            assert backend.accept().receive(7) == b"patient"
+
+
 def test_changed_limit():
     with Relay() as relay:
         relay.pair()

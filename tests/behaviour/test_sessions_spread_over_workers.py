@@ -1,8 +1,24 @@
 """New connections go to the workers in equal shares, also when they live for long."""
 
+import os
+
 import pytest
 
 from lib.daemon import Relay
+
+
+def shares_of(relay):
+    """How many sessions each worker had, as it says at the end."""
+    relay.end()
+    return [int(match[1]) for match in
+            relay.lines_like(r"finback: worker \d+: sessions=(\d+)\b.*")]
+
+
+def assert_even(shares, connections, workers):
+    assert len(shares) == workers
+    assert sum(shares) == connections
+    even = connections / workers
+    assert all(abs(share - even) <= 0.1 * even + 2 for share in shares), shares
 
 
 @pytest.mark.threads
@@ -13,14 +29,7 @@ def test_long_lived(workers, client):
     with Relay(client_family=client, workers=workers) as relay:
         for _ in range(connections):
             relay.pair()
-        relay.end()
-        shares = [int(match[1]) for match in
-                  relay.lines_like(r"finback: worker \d+: sessions=(\d+)\b.*")]
-        assert len(shares) == workers
-        assert sum(shares) == connections
-        even = connections / workers
-        for share in shares:
-            assert abs(share - even) <= 0.1 * even + 2, shares
+        assert_even(shares_of(relay), connections, workers)
 
 
 @pytest.mark.threads
@@ -33,10 +42,14 @@ def test_burst_from_a_full_queue():
                 relay.connect()
         for _ in range(connections):
             relay.backend.accept()
-        relay.end()
-        shares = [int(match[1]) for match in
-                  relay.lines_like(r"finback: worker \d+: sessions=(\d+)\b.*")]
-        even = connections / workers
-        assert sum(shares) == connections
-        for share in shares:
-            assert abs(share - even) <= 0.1 * even + 2, shares
+        assert_even(shares_of(relay), connections, workers)
+
+
+def test_as_many_workers_as_cpus_by_default():
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        with Relay(workers=0) as relay:
+            assert len(shares_of(relay)) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -64,6 +64,21 @@ def test_second_signal_ends_at_once(first, second):
         assert relay.totals().endings["drained"] == 1
 
 
+def test_connections_in_the_queue_are_served_first():
+    with Relay() as relay:
+        with relay.stopped():
+            clients = [relay.connect() for _ in range(100)]
+            relay.signal(signal.SIGTERM)
+        for client in clients:
+            client.send_and_half_close(b"patient")
+            server = relay.backend.accept()
+            assert server.read_to_eof() == b"patient"
+            server.half_close()
+            assert client.read_to_eof() == b""
+        relay.wait_exit(within=3)
+        assert relay.totals().endings == {"complete": 100}
+
+
 def test_nothing_to_wait_for():
     with Relay(workers=4, top={"drain": "1h"}) as relay, within(3):
         relay.signal(signal.SIGTERM)

@@ -22,11 +22,16 @@ from lib.timing import NOISE
 FAMILIES = ("ipv4", "ipv6")
 CLONE_NEWNET = 0x40000000
 TOOL_LIMIT = 10  # seconds for one call of ip or nft
-BUFFERS = "4096 65536 524288"  # bytes of a socket: least, at first, most
+BUFFERS = "4096 65536 524288"  # bytes of a socket: least, at first, most; little data fills it
+NO_GROUPS = "gso_max_segs 1"   # each segment goes, and gets lost, by itself
 
 # The addresses on the two links. The server's host has two, for pools.
 RELAY = {"ipv4": {"client": "10.77.1.1", "server": "10.77.2.1"},
          "ipv6": {"client": "fd00:77:1::1", "server": "fd00:77:2::1"}}
+NETWORK = {"ipv4": {"client": "10.77.1.0/24", "server": "10.77.2.0/24"},
+           "ipv6": {"client": "fd00:77:1::/64", "server": "fd00:77:2::/64"}}
+RETRANSMIT_EARLY = {"ipv4": "proto kernel scope link rto_min 20ms",
+                    "ipv6": "proto kernel metric 256 rto_min 20ms"}
 CLIENT = {"ipv4": "10.77.1.2", "ipv6": "fd00:77:1::2"}
 SERVER = {"ipv4": "10.77.2.2", "ipv6": "fd00:77:2::2"}
 SECOND_SERVER = {"ipv4": "10.77.2.3", "ipv6": "fd00:77:2::3"}
@@ -109,12 +114,11 @@ class Host:
     def nft(self, text):
         self.run("nft", "-f", "-", text=text)
 
-    def limit_buffers(self):
-        """What the kernel holds of a flow is bounded, so that little data fills it."""
+    def sysctl(self, path, value):
+        """`path` is below /proc/sys/net, which shows each host its own."""
         with self.inside():
-            for name in ("tcp_rmem", "tcp_wmem"):
-                with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
-                    file.write(BUFFERS)
+            with open(f"/proc/sys/net/{path}", "w", encoding="ascii") as file:
+                file.write(value)
 
     def close(self):
         os.close(self._namespace)
@@ -128,7 +132,8 @@ class Lab:
         try:
             for name in ("client", "relay", "server"):
                 self.hosts[name] = Host()
-                self.hosts[name].limit_buffers()
+                for buffer in ("tcp_rmem", "tcp_wmem"):
+                    self.hosts[name].sysctl(f"ipv4/{buffer}", BUFFERS)
             self._link("client", CLIENT)
             self._link("server", SERVER, SECOND_SERVER)
         except BaseException:
@@ -142,12 +147,12 @@ class Lab:
             f"link add {side} type veth peer name relay netns {host.path}",
             f"addr add {RELAY['ipv4'][side]}/24 dev {side}",
             f"addr add {RELAY['ipv6'][side]}/64 dev {side} nodad",
-            f"link set {side} up")
+            f"link set {side} {NO_GROUPS} up")
         host.ip(
             "link set lo up",
             *(f"addr add {address['ipv4']}/24 dev relay" for address in addresses),
             *(f"addr add {address['ipv6']}/64 dev relay nodad" for address in addresses),
-            "link set relay up")
+            f"link set relay {NO_GROUPS} up")
 
     def inside(self, name):
         return self.hosts[name].inside()
@@ -165,6 +170,12 @@ class Lab:
         if rule:
             text += table_of(table, f'iifname "{device}" {rule}')
         host.nft(text)
+
+    def hurry(self, side):
+        """From now on both ends of the link retransmit early, so that losses cost less time."""
+        for host, device in ((self.hosts["relay"], side), (self.hosts[side], "relay")):
+            host.ip(*(f"route change {network[side]} dev {device} {RETRANSMIT_EARLY[family]}"
+                      for family, network in NETWORK.items()))
 
     def vanish(self, side):
         """The host is gone without a word."""

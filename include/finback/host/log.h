@@ -97,6 +97,9 @@ struct log_session {
 #define LOG_SESSION_MESSAGE_ID "b3d1d2a4c0e94ef1a5f2f1f0a97c6e55"
 void log_session(const struct log_session *session);
 
+/* Whether settings.sessions wants a line for this ending: for what is costly to find out. */
+bool log_wants_session(enum ending ending);
+
 /* "error", "warning", "info", "debug"; "all", "failed", "none": the configuration's words. */
 const char *log_level_name(enum log_level level);
 const char *log_sessions_name(enum log_sessions sessions);
