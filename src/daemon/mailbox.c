@@ -38,7 +38,9 @@ int mailbox_init(struct mailbox *mailbox, struct ev_loop *loop, void *recipient)
 
 void mailbox_fini(struct mailbox *mailbox)
 {
-	mailbox_open(mailbox);
+	/* Letters may post letters. Nobody else can any more, so the count needs no lock. */
+	while (mailbox->count > 0)
+		mailbox_open(mailbox);
 	ev_async_stop(mailbox->loop, &mailbox->arrival);
 	free(mailbox->letters);
 	free(mailbox->opened);

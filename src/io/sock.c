@@ -39,12 +39,12 @@ static int set_linger(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) < 0 ? -errno : 0;
 }
 
-/* What every TCP socket of a session has. A UNIX socket takes these options and ignores them. */
+/* What every socket of a session has. */
 static int prepare(int fd, int family)
 {
 	int error = set_linger(fd);
 
-	if (error == 0 && family != AF_UNIX)
+	if (error == 0)
 		error = set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 	if (error == 0 && family != AF_UNIX)
 		error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -54,6 +54,11 @@ static int prepare(int fd, int family)
 int sock_prepare(int fd)
 {
 	return prepare(fd, family_of(fd));
+}
+
+int sock_relisten(int fd, int backlog)
+{
+	return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
 /* A socket file that nobody listens on any more is in the way of bind(2). */
@@ -73,17 +78,20 @@ static bool is_stale(const struct address *address)
 	return stale;
 }
 
-static int bind_unix(int fd, const struct address *address, const struct sock_listen *options)
+static int bind_path(int fd, const struct address *address)
 {
-	const char *path = address->un.sun_path;
+	int error = bind(fd, &address->any, address->length) < 0 ? -errno : 0;
 
-	if (bind(fd, &address->any, address->length) < 0) {
-		if (errno != EADDRINUSE || !is_stale(address))
-			return -errno;
-		if (unlink(path) < 0 || bind(fd, &address->any, address->length) < 0)
-			return -errno;
-	}
-	/* Nobody can connect before listen(2), so there is no moment with the wrong mode. */
+	if (error != -EADDRINUSE || !is_stale(address))
+		return error;
+	if (unlink(address->un.sun_path) < 0 || bind(fd, &address->any, address->length) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Nobody can connect before listen(2), so there is no moment with the wrong mode. */
+static int set_owner(const char *path, const struct sock_listen *options)
+{
 	if (options->has_mode && chmod(path, options->mode) < 0)
 		return -errno;
 	if ((options->owner != (uid_t)-1 || options->group != (gid_t)-1) &&
@@ -92,7 +100,21 @@ static int bind_unix(int fd, const struct address *address, const struct sock_li
 	return 0;
 }
 
-static int bind_internet(int fd, const struct address *address)
+static int listen_unix(int fd, const struct address *address, const struct sock_listen *options)
+{
+	int error = bind_path(fd, address);
+
+	if (error < 0)
+		return error;
+	error = set_owner(address->un.sun_path, options);
+	if (error == 0)
+		error = sock_relisten(fd, options->backlog);
+	if (error < 0)
+		(void)unlink(address->un.sun_path); /* the file is ours by now */
+	return error;
+}
+
+static int listen_internet(int fd, const struct address *address, const struct sock_listen *options)
 {
 	int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
@@ -101,7 +123,7 @@ static int bind_internet(int fd, const struct address *address)
 		error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (error == 0 && bind(fd, &address->any, address->length) < 0)
 		error = -errno;
-	return error;
+	return error == 0 ? sock_relisten(fd, options->backlog) : error;
 }
 
 int sock_listen(const struct address *address, const struct sock_listen *options)
@@ -112,21 +134,15 @@ int sock_listen(const struct address *address, const struct sock_listen *options
 
 	if (fd < 0)
 		return -errno;
-	error = family == AF_UNIX ? bind_unix(fd, address, options) : bind_internet(fd, address);
+	error = prepare(fd, family);
 	if (error == 0)
-		error = prepare(fd, family);
-	if (error == 0 && listen(fd, options->backlog) < 0)
-		error = -errno;
+		error = family == AF_UNIX ? listen_unix(fd, address, options)
+					  : listen_internet(fd, address, options);
 	if (error < 0) {
 		close(fd);
 		return error;
 	}
 	return fd;
-}
-
-int sock_relisten(int fd, int backlog)
-{
-	return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
 /* accept(2): errors of the network that belong to a connection not accepted yet. */
@@ -157,6 +173,9 @@ int sock_accept(int listener, struct address *ret_peer)
 		int fd = accept4(listener, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			/* A UNIX socket inherits nothing; it has urgent data too. */
+			if (peer.any.sa_family == AF_UNIX)
+				(void)prepare(fd, AF_UNIX); /* these cannot fail on it */
 			*ret_peer = peer;
 			return fd;
 		}

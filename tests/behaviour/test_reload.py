@@ -135,6 +135,7 @@ def test_removed_listener_serves_its_queue_first():
             finback.signal(signal.SIGHUP)
         for client in clients:
             client.send(b"patient")
+        for _ in clients:
             assert backend.accept().receive(7) == b"patient"
 
 

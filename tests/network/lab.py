@@ -22,7 +22,10 @@ from lib.timing import NOISE
 FAMILIES = ("ipv4", "ipv6")
 CLONE_NEWNET = 0x40000000
 TOOL_LIMIT = 10  # seconds for one call of ip or nft
-BUFFERS = "4096 65536 524288"  # bytes of a socket: least, at first, most; little data fills it
+# Of a socket's buffer: least, at first, most. Little data is to fill it. And how a sender takes
+# losses is to be the same on every machine.
+BUFFERS = "4096 65536 524288"
+KERNEL = {"tcp_rmem": BUFFERS, "tcp_wmem": BUFFERS, "tcp_congestion_control": "reno"}
 NO_GROUPS = "gso_max_segs 1"   # each segment goes, and gets lost, by itself
 
 # The addresses on the two links. The server's host has two, for pools.
@@ -132,8 +135,8 @@ class Lab:
         try:
             for name in ("client", "relay", "server"):
                 self.hosts[name] = Host()
-                for buffer in ("tcp_rmem", "tcp_wmem"):
-                    self.hosts[name].sysctl(f"ipv4/{buffer}", BUFFERS)
+                for key, value in KERNEL.items():
+                    self.hosts[name].sysctl(f"ipv4/{key}", value)
             self._link("client", CLIENT)
             self._link("server", SERVER, SECOND_SERVER)
         except BaseException:

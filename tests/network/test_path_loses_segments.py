@@ -15,10 +15,10 @@ PART = BULK[:1 << 18]
 PROBED = {side: {"keepalive": {"idle": "1s", "interval": "1s", "count": 20}} for side in SIDES}
 
 
-def make_lossy(lab, *sides, percent=PERCENT):
+def make_lossy(lab, *sides):
     for side in sides:
         lab.hurry(side)
-        lab.fault(side, towards=lose(percent), away=lose(percent))
+        lab.fault(side, towards=lose(PERCENT), away=lose(PERCENT))
 
 
 def expect_losses(lab):
@@ -50,7 +50,7 @@ def test_answer_after_half_close(lab, side):
     """One flow ends long before the other begins, both over losses on that peer's path."""
     with Relay(lab) as relay:
         asks, answers = relay.sides(side)
-        make_lossy(lab, side, percent=25)
+        make_lossy(lab, side)
         call = Background(asks.send_and_half_close, PART)
         assert answers.read_to_eof() == PART
         call.result()

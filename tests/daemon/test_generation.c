@@ -1,0 +1,321 @@
+/*
+ * daemon/generation: what a reload keeps, by name, and who releases what. AddressSanitizer watches
+ * the last reference, ThreadSanitizer the others.
+ */
+#include <finback/daemon/generation.h>
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* cmocka.h wants these before it */
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#define WORKERS 3
+
+static struct registry registry;
+
+static int open_registry(void **state)
+{
+	(void)state;
+	registry_init(&registry, WORKERS);
+	return 0;
+}
+
+static int close_registry(void **state)
+{
+	(void)state;
+	registry_fini(&registry);
+	return 0;
+}
+
+static struct config *load(const char *text)
+{
+	struct config_problems problems;
+	struct config *config = NULL;
+
+	if (config_load_text(text, "test", &config, &problems) < 0)
+		fail_msg("%s", problems.error_count > 0 ? problems.errors[0] : "no memory");
+	config_problems_fini(&problems);
+	return config;
+}
+
+static struct generation *make(const char *text)
+{
+	struct generation *generation = generation_create(load(text), &registry);
+
+	assert_non_null(generation);
+	return generation;
+}
+
+static const char two_listeners[] =
+	"pools = ( { name = \"web\"; servers = ( { name = \"one\"; address = \"127.0.0.1:1\"; },"
+	"                                        { name = \"two\"; address = \"127.0.0.1:2\"; } ); "
+	"},"
+	"          { name = \"spare\"; servers = ( \"127.0.0.1:1\" ); } );"
+	"listeners = ( { name = \"front\"; listen = \"127.0.0.1:0\"; pool = \"web\"; },"
+	"              { name = \"back\"; listen = \"127.0.0.1:0\"; pool = \"spare\"; } );";
+
+/* The same names in another order and with other settings; one server gone, one new. */
+static const char reordered[] =
+	"pools = ( { name = \"spare\"; servers = ( \"127.0.0.1:1\" ); },"
+	"          { name = \"web\"; balance = \"least_sessions\";"
+	"            servers = ( { name = \"three\"; address = \"127.0.0.1:3\"; },"
+	"                        { name = \"one\"; address = \"127.0.0.1:9\"; weight = 7; } ); } );"
+	"listeners = ( { name = \"back\"; listen = \"127.0.0.1:0\"; pool = \"web\"; },"
+	"              { name = \"front\"; listen = \"127.0.0.1:0\"; pool = \"web\"; },"
+	"              { name = \"new\"; listen = \"127.0.0.1:0\"; pool = \"spare\"; } );";
+
+static const char nothing_in_common[] = "listeners = ( { name = \"other\"; listen = "
+					"\"127.0.0.1:0\"; servers = \"127.0.0.1:1\"; } );";
+
+static void routes_follow_the_configuration(void **state)
+{
+	struct generation *generation = make(two_listeners);
+	const struct config *config = generation->config;
+
+	(void)state;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct route *route = &generation->routes[i];
+
+		assert_ptr_equal(route->generation, generation);
+		assert_ptr_equal(route->listener, &config->listeners[i]);
+		assert_ptr_equal(route->pool, &generation->pools[i]);
+		assert_ptr_equal(route->pool->config, config->listeners[i].pool);
+		assert_string_equal(route->tally->name, config->listeners[i].name);
+		assert_int_equal(route->tally->workers, WORKERS);
+	}
+	assert_ptr_not_equal(generation->routes[0].tally, generation->routes[1].tally);
+	assert_ptr_not_equal(generation->pools[0].turn, generation->pools[1].turn);
+	generation_unref(generation);
+}
+
+static void a_listeners_own_servers_are_a_pool(void **state)
+{
+	struct generation *generation = make(nothing_in_common);
+
+	(void)state;
+	assert_int_equal(generation->config->pool_count, 1);
+	assert_string_equal(generation->routes[0].pool->config->name, "other");
+	assert_non_null(generation->routes[0].pool->loads[0]);
+	generation_unref(generation);
+}
+
+/* Two servers of one name are two when their pools are. */
+static void servers_are_known_by_pool_and_name(void **state)
+{
+	static const char text[] =
+		"pools = ( { name = \"a\"; servers = ( \"127.0.0.1:1\", \"127.0.0.1:2\" ); },"
+		"          { name = \"b\"; servers = ( \"127.0.0.1:1\" ); } );"
+		"listeners = ( { name = \"x\"; listen = \"127.0.0.1:0\"; pool = \"a\"; },"
+		"              { name = \"y\"; listen = \"127.0.0.1:0\"; pool = \"b\"; } );";
+	struct generation *generation = make(text);
+
+	(void)state;
+	assert_ptr_not_equal(generation->pools[0].loads[0], generation->pools[0].loads[1]);
+	assert_ptr_not_equal(generation->pools[0].loads[0], generation->pools[1].loads[0]);
+	generation_unref(generation);
+}
+
+/* ---- what a reload keeps ----------------------------------------------------------------------
+ */
+
+static uint64_t accepted(const struct route *route)
+{
+	struct counters_sum sum = { .values = { [COUNTER_ACCEPTED] = 999 } };
+
+	tally_sum(route->tally, &sum);
+	return sum.values[COUNTER_ACCEPTED];
+}
+
+static void use(struct generation *generation)
+{
+	struct route *front = &generation->routes[0];
+
+	for (unsigned i = 0; i < WORKERS; i++)
+		counters_add(&front->tally->workers_counters[i], COUNTER_ACCEPTED, i + 1);
+	counters_observe(&front->tally->workers_counters[1], HISTOGRAM_CONNECT, 70);
+	atomic_store(&front->tally->active, 4);
+	atomic_store(front->pool->turn, 17);
+	atomic_store(&front->pool->loads[0]->sessions, 3);
+	atomic_store(&front->pool->loads[1]->sessions, 1);
+}
+
+static void a_reload_keeps_what_has_a_name(void **state)
+{
+	struct generation *old = make(two_listeners);
+	struct generation *next;
+	struct counters_sum sum;
+
+	(void)state;
+	use(old);
+	next = make(reordered);
+	/* "front" is the second listener now, "web" the second pool, "one" its second server. */
+	assert_ptr_equal(next->routes[1].tally, old->routes[0].tally);
+	assert_ptr_equal(next->routes[0].tally, old->routes[1].tally);
+	assert_int_equal(accepted(&next->routes[1]), 6);
+	assert_int_equal(accepted(&next->routes[0]), 0);
+	assert_int_equal(accepted(&next->routes[2]), 0);
+	tally_sum(next->routes[1].tally, &sum);
+	assert_int_equal(sum.sums_us[HISTOGRAM_CONNECT], 70);
+	assert_int_equal(atomic_load(&next->routes[1].tally->active), 4);
+	assert_int_equal(atomic_load(&next->routes[2].tally->active), 0);
+	assert_int_equal(atomic_load(next->pools[1].turn), 17);
+	assert_int_equal(atomic_load(next->pools[0].turn), 0);
+	assert_ptr_equal(next->pools[1].loads[1], old->pools[0].loads[0]);
+	assert_int_equal(atomic_load(&next->pools[1].loads[1]->sessions), 3);
+	assert_int_equal(atomic_load(&next->pools[1].loads[0]->sessions), 0);
+	generation_unref(old);
+	/* A session of the old one ends. */
+	atomic_fetch_sub(&next->pools[1].loads[1]->sessions, 1);
+	assert_int_equal(accepted(&next->routes[1]), 6);
+	generation_unref(next);
+}
+
+static void what_was_left_out_is_remembered(void **state)
+{
+	struct generation *generation = make(two_listeners);
+
+	(void)state;
+	use(generation);
+	generation_unref(generation);
+	generation_unref(make(nothing_in_common));
+	generation = make(two_listeners);
+	assert_int_equal(accepted(&generation->routes[0]), 6);
+	assert_int_equal(atomic_load(generation->pools[0].turn), 17);
+	assert_int_equal(atomic_load(&generation->pools[0].loads[0]->sessions), 3);
+	assert_int_equal(atomic_load(&generation->pools[0].loads[1]->sessions), 1);
+	generation_unref(generation);
+}
+
+static void many_reloads_take_no_more_memory(void **state)
+{
+	size_t tallies = 0;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		generation_unref(make(i % 2 == 0 ? two_listeners : reordered));
+	for (const struct tally *tally = registry.tallies; tally; tally = tally->next)
+		tallies++;
+	assert_int_equal(tallies, 3);
+}
+
+/* ---- references -------------------------------------------------------------------------------
+ */
+
+static void the_last_reference_releases(void **state)
+{
+	struct config *config = config_ref(load(two_listeners));
+	struct generation *generation = generation_create(config, &registry);
+
+	(void)state;
+	assert_non_null(generation);
+	assert_int_equal(atomic_load(&config->references), 2);
+	assert_ptr_equal(generation_ref(generation), generation);
+	generation_unref(generation);
+	assert_ptr_equal(generation->config, config);
+	assert_int_equal(atomic_load(&config->references), 2);
+	generation_unref(generation);
+	assert_int_equal(atomic_load(&config->references), 1);
+	config_unref(config);
+	generation_unref(NULL);
+}
+
+#define HOLDERS 4
+#define ROUNDS  5000
+
+static void *hold_and_let_go(void *argument)
+{
+	struct generation *generation = argument;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		(void)generation_ref(generation);
+		atomic_fetch_add(&generation->routes[0].tally->active, 1);
+		atomic_fetch_sub(&generation->routes[0].tally->active, 1);
+		generation_unref(generation);
+	}
+	generation_unref(generation); /* whoever is last releases it */
+	return NULL;
+}
+
+static void any_thread_may_be_the_last(void **state)
+{
+	struct config *config = config_ref(load(two_listeners));
+	struct generation *generation = generation_create(config, &registry);
+	pthread_t threads[HOLDERS];
+
+	(void)state;
+	assert_non_null(generation);
+	for (int i = 0; i < HOLDERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hold_and_let_go,
+						generation_ref(generation)),
+				 0);
+	generation_unref(generation);
+	for (int i = 0; i < HOLDERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(atomic_load(&config->references), 1);
+	config_unref(config);
+}
+
+/* Each worker counts in its own block while others read. */
+struct counting {
+	struct tally *tally;
+	size_t worker;
+};
+
+static void *count(void *argument)
+{
+	const struct counting *counting = argument;
+
+	for (int i = 0; i < ROUNDS; i++)
+		counters_add(&counting->tally->workers_counters[counting->worker], COUNTER_ACCEPTED,
+			     1);
+	return NULL;
+}
+
+static void counters_are_read_while_they_run(void **state)
+{
+	struct generation *generation = make(two_listeners);
+	struct counting counting[WORKERS];
+	pthread_t threads[WORKERS];
+	uint64_t before = 0;
+
+	(void)state;
+	for (size_t i = 0; i < WORKERS; i++) {
+		counting[i] = (struct counting){ generation->routes[0].tally, i };
+		assert_int_equal(pthread_create(&threads[i], NULL, count, &counting[i]), 0);
+	}
+	for (int i = 0; i < 100; i++) {
+		uint64_t now = accepted(&generation->routes[0]);
+
+		assert_true(now >= before);
+		before = now;
+	}
+	for (size_t i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(accepted(&generation->routes[0]), WORKERS * ROUNDS);
+	generation_unref(generation);
+}
+
+#define REGISTRY_TEST(name) cmocka_unit_test_setup_teardown(name, open_registry, close_registry)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		REGISTRY_TEST(routes_follow_the_configuration),
+		REGISTRY_TEST(a_listeners_own_servers_are_a_pool),
+		REGISTRY_TEST(servers_are_known_by_pool_and_name),
+		REGISTRY_TEST(a_reload_keeps_what_has_a_name),
+		REGISTRY_TEST(what_was_left_out_is_remembered),
+		REGISTRY_TEST(many_reloads_take_no_more_memory),
+		REGISTRY_TEST(the_last_reference_releases),
+		REGISTRY_TEST(any_thread_may_be_the_last),
+		REGISTRY_TEST(counters_are_read_while_they_run),
+	};
+
+	return cmocka_run_group_tests_name("daemon/generation", tests, NULL, NULL);
+}

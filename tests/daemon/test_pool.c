@@ -1,0 +1,689 @@
+/*
+ * daemon/pool over real sockets: which server and address comes next, what a failure leads to, and
+ * that each server's load counts a session exactly while it is its own.
+ */
+#include <finback/daemon/pool.h>
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "../io/peers.h"
+
+/* What a server of the test is. */
+enum kind {
+	LISTENS,
+	REFUSES,
+	MISSING,  /* a UNIX path where nothing is */
+	IS_BUSY,  /* a UNIX server with a full backlog */
+	NO_ROUTE, /* fails at once, inside connect(2) */
+	KINDS
+};
+
+#define SERVERS_MAX   8
+#define ADDRESSES_MAX 4
+
+struct site {
+	struct config_server servers[SERVERS_MAX];
+	struct address addresses[SERVERS_MAX][ADDRESSES_MAX];
+	int fds[SERVERS_MAX][ADDRESSES_MAX];
+	int fillers[SERVERS_MAX][ADDRESSES_MAX]; /* the connections that fill a backlog */
+	struct config_pool config;
+	struct pool_load loads[SERVERS_MAX];
+	_Atomic uint64_t turn;
+	struct pool pool;
+	size_t count;
+};
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/finback-pool-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	return rmdir(folder);
+}
+
+static void make_server(struct site *site, size_t server, size_t index, enum kind kind)
+{
+	struct address *address = &site->addresses[server][index];
+	int *fd = &site->fds[server][index];
+	int *filler = &site->fillers[server][index];
+	char name[32];
+
+	(void)snprintf(name, sizeof name, "%zu-%zu", server, index);
+	*address = kind == MISSING || kind == IS_BUSY ? unix_path(folder, name) : loopback();
+	*fd = *filler = -1;
+	switch (kind) {
+	case LISTENS:
+		*fd = peer_listening(address, 1024);
+		break;
+	case REFUSES:
+		*fd = peer_bound(address);
+		break;
+	case IS_BUSY:
+		*fd = peer_listening(address, 0);
+		*filler = peer_connected(address);
+		break;
+	case NO_ROUTE: /* a broadcast address has no stream */
+		address->v4.sin_addr.s_addr = INADDR_BROADCAST;
+		address->v4.sin_port = htons(9);
+		break;
+	default:
+		break;
+	}
+	if (kind == LISTENS || kind == REFUSES)
+		*address = address_of(*fd);
+}
+
+/* Servers of one address each, all of weight 1. */
+static void open_site(struct site *site, enum balance_kind kind, const enum kind *kinds,
+		      size_t count)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+	struct balance_server weights[SERVERS_MAX];
+
+	memset(site, 0, sizeof *site);
+	site->count = count;
+	for (size_t i = 0; i < count; i++) {
+		make_server(site, i, 0, kinds[i]);
+		weights[i] = (struct balance_server){ .weight = 1 };
+		site->servers[i] = (struct config_server){ .name = names[i],
+							   .text = names[i],
+							   .addresses = site->addresses[i],
+							   .address_count = 1 };
+		site->pool.loads[i] = &site->loads[i];
+	}
+	site->config.name = "site";
+	site->config.servers = site->servers;
+	assert_int_equal(balance_init(&site->config.balance, kind, weights, count), 0);
+	site->pool.config = &site->config;
+	site->pool.turn = &site->turn;
+}
+
+#define OPEN(site, ...)                                                                    \
+	do {                                                                               \
+		const enum kind kinds[] = { __VA_ARGS__ };                                 \
+		open_site(site, BALANCE_ROUND_ROBIN, kinds, sizeof kinds / sizeof *kinds); \
+	} while (0)
+
+static void add_address(struct site *site, size_t server, enum kind kind)
+{
+	make_server(site, server, site->servers[server].address_count++, kind);
+}
+
+/* No session may be left. */
+static void close_site(struct site *site)
+{
+	for (size_t i = 0; i < site->count; i++) {
+		assert_int_equal(atomic_load(&site->loads[i].sessions), 0);
+		for (size_t j = 0; j < site->servers[i].address_count; j++) {
+			sock_close(site->fds[i][j]);
+			sock_close(site->fillers[i][j]);
+			if (site->addresses[i][j].any.sa_family == AF_UNIX)
+				(void)unlink(site->addresses[i][j].un.sun_path);
+		}
+	}
+	balance_fini(&site->config.balance);
+}
+
+static void expect_loads(const struct site *site, const char *loads)
+{
+	char text[SERVERS_MAX + 1] = "";
+
+	for (size_t i = 0; i < site->count; i++)
+		text[i] = (char)('0' + atomic_load(&site->loads[i].sessions));
+	assert_string_equal(text, loads);
+}
+
+/* ---- one attempt ------------------------------------------------------------------------------
+ */
+
+/* Waits until the connection under way is there, or has failed: 0 or -errno. */
+static int settle(int *fd)
+{
+	int error;
+
+	assert_true(wait_for(*fd, POLLOUT, PATIENCE_MS) != 0);
+	error = sock_take_error(*fd);
+	if (error < 0) {
+		sock_close(*fd);
+		*fd = -1;
+	}
+	return error;
+}
+
+/* What a session does: tries on and on. Returns the server's index, with its socket; or what ended
+ * it: -EAGAIN, -ENOENT. `path` gets the servers that were tried. */
+static int try_all(struct pool_attempt *attempt, int *fd, char *path)
+{
+	struct endpoint peer;
+
+	for (int i = 0; i < SERVERS_MAX * ADDRESSES_MAX + 1; i++) {
+		int result = pool_attempt_next(attempt, fd, &peer);
+
+		if (result == -EAGAIN || result == -ENOENT)
+			return result;
+		assert_in_range(result + EINPROGRESS, 0, EINPROGRESS);
+		*path++ = (char)('a' + attempt->server);
+		*path = '\0';
+		result = settle(fd);
+		if (result == 0)
+			return attempt->server;
+		pool_attempt_failed(attempt, result);
+	}
+	fail_msg("there is no end to it");
+	return -1;
+}
+
+static void the_first_server_answers(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(attempt.server, BALANCE_NONE);
+	assert_null(pool_server_name(&site.pool, attempt.server));
+	expect_loads(&site, "00");
+	assert_int_equal(try_all(&attempt, &fd, path), 0);
+	assert_string_equal(path, "a");
+	assert_string_equal(pool_server_name(&site.pool, attempt.server), "a");
+	assert_int_equal(attempt.last, POOL_FAILURE_NONE);
+	expect_loads(&site, "10");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	expect_loads(&site, "00");
+	pool_release(&site.pool, BALANCE_NONE);
+	expect_loads(&site, "00");
+	close_site(&site);
+}
+
+static void the_peer_is_told(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer = { 0 };
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	assert_int_equal(peer.family, ENDPOINT_IPV4);
+	assert_int_equal(peer.port, ntohs(site.addresses[0][0].v4.sin_port));
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_server_that_refuses_is_passed_over(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, REFUSES, NO_ROUTE, MISSING, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), 3);
+	assert_string_equal(path, "ad"); /* the other two failed inside connect(2) */
+	expect_loads(&site, "0001");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void each_server_is_tried_once(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, REFUSES, REFUSES, REFUSES);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
+	assert_int_equal(strlen(path), 3);
+	assert_true(strchr(path, 'a') && strchr(path, 'b') && strchr(path, 'c'));
+	assert_int_equal(attempt.tries, 3);
+	/* However often it is asked again. The last one stays, for its name. */
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(fd, -1);
+	assert_int_equal(attempt.tries, 3);
+	assert_int_equal(attempt.server, path[2] - 'a');
+	assert_int_equal(atomic_load(&site.loads[attempt.server].sessions), 1);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void all_addresses_of_a_server_come_first(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, REFUSES, REFUSES, LISTENS);
+	add_address(&site, 0, REFUSES);
+	add_address(&site, 0, REFUSES);
+	add_address(&site, 1, MISSING);
+	add_address(&site, 1, REFUSES);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), 2);
+	if (strcmp(path, "aaabbc") != 0 && strcmp(path, "aaac") != 0)
+		fail_msg("tried %s", path);
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_later_address_answers(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, REFUSES);
+	add_address(&site, 0, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), 0);
+	assert_string_equal(path, "aa");
+	expect_loads(&site, "1");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+/* A relay that gives an attempt up while it is under way releases the server as well. */
+static void an_attempt_that_is_given_up(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	expect_loads(&site, "10");
+	sock_close(fd);
+	pool_attempt_failed(&attempt, 0);
+	expect_loads(&site, "10"); /* until the next pick, or the release */
+	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	expect_loads(&site, "01");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+/* ---- how it ends ------------------------------------------------------------------------------
+ */
+
+struct failure_case {
+	int error;
+	enum pool_failure failure;
+	enum ending ending;
+};
+
+static const struct failure_case failure_cases[] = {
+	{ 0, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT },
+	{ -ETIMEDOUT, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT },
+	{ -ECONNREFUSED, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED },
+	{ -ECONNRESET, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED },
+	{ -EHOSTUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED },
+	{ -ENETUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED },
+	{ -EMFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
+	{ -ENFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
+	{ -ENOMEM, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
+	{ -ENOBUFS, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
+	{ -EADDRNOTAVAIL, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
+	{ -ENOENT, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED },
+	{ -EACCES, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED },
+};
+
+static void each_failure_has_its_ending(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof failure_cases / sizeof *failure_cases; i++) {
+		const struct failure_case *one = &failure_cases[i];
+		struct pool_attempt attempt = { .server = BALANCE_NONE };
+
+		pool_attempt_failed(&attempt, one->error);
+		assert_int_equal(attempt.last, one->failure);
+		assert_int_equal(attempt.last_error, one->error);
+		assert_int_equal(pool_attempt_ending(&attempt), one->ending);
+	}
+}
+
+static void the_last_failure_counts(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, REFUSES, MISSING);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
+	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
+	assert_int_equal(attempt.last_error, -ENOENT);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_CONNECT_FAILED);
+
+	pool_release(&site.pool, attempt.server);
+
+	atomic_store(&site.turn, 1); /* now the other one is the last */
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_CONNECT_REFUSED);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_pool_without_servers(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	int fd = -1;
+
+	(void)state;
+	open_site(&site, BALANCE_ROUND_ROBIN, NULL, 0);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(fd, -1);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
+	close_site(&site);
+}
+
+/* ---- a UNIX server with a full backlog ---------------------------------------------------------
+ */
+
+static void a_busy_server_is_tried_again_later_and_later(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	unsigned waited_ms = 0;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, IS_BUSY, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
+		assert_int_equal(attempt.server, 0);
+		assert_int_equal(fd, -1);
+		assert_in_range(attempt.busy_ms, waited_ms > 0 ? waited_ms : 1, 1000);
+		waited_ms = attempt.busy_ms;
+		expect_loads(&site, "10");
+	}
+	assert_int_equal(attempt.tries, 1);
+	assert_true(waited_ms >= 10);
+	(void)close(accept(site.fds[0][0], NULL, NULL));
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), 0);
+	assert_int_equal(peer.family, ENDPOINT_UNIX);
+	assert_int_equal(attempt.server, 0);
+	expect_loads(&site, "10");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+/* It took too long: then it is another server's turn. */
+static void a_server_that_stays_busy_is_passed_over(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, IS_BUSY, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(try_all(&attempt, &fd, path), -EAGAIN);
+	assert_int_equal(try_all(&attempt, &fd, path), -EAGAIN);
+	pool_attempt_failed(&attempt, 0);
+	assert_int_equal(try_all(&attempt, &fd, path), 1);
+	assert_string_equal(path, "b");
+	expect_loads(&site, "01");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_pool_of_busy_servers_comes_to_an_end(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, IS_BUSY, IS_BUSY);
+	pool_attempt_init(&attempt, &site.pool);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
+		pool_attempt_failed(&attempt, 0);
+	}
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_CONNECT_TIMEOUT);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+/* ---- no room of our own -------------------------------------------------------------------------
+ */
+
+static void attempt_without_descriptors(void)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	struct rlimit before;
+	struct rlimit none;
+	int fd = -1;
+
+	OPEN(&site, LISTENS, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = before;
+	none.rlim_cur = 0;
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	/* It waits, and blames no server. */
+	for (int i = 0; i < 3; i++) {
+		CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EAGAIN);
+		CHILD_CHECK(attempt.server == 0 && attempt.tries == 1 && attempt.busy_ms > 0);
+		CHILD_CHECK(attempt.last == POOL_FAILURE_NONE);
+	}
+	/* Not for ever: and then it says why. */
+	pool_attempt_failed(&attempt, 0);
+	CHILD_CHECK(attempt.last == POOL_FAILURE_EXHAUSTED && attempt.last_error == -EMFILE);
+	CHILD_CHECK(pool_attempt_ending(&attempt) == ENDING_LIMITED);
+	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EAGAIN);
+	CHILD_CHECK(attempt.server == 1 && attempt.tries == 2 && fd == -1);
+	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EINPROGRESS || fd >= 0);
+	CHILD_CHECK(attempt.server == 1 && attempt.tries == 2);
+}
+
+static void descriptors_run_out(void **state)
+{
+	(void)state;
+	run_in_child(attempt_without_descriptors);
+}
+
+/* ---- many sessions ----------------------------------------------------------------------------
+ */
+
+/* One session that is over at once. Returns its server. */
+static int one_session(struct site *site)
+{
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+	int server;
+
+	pool_attempt_init(&attempt, &site->pool);
+	server = try_all(&attempt, &fd, path);
+	assert_true(server >= 0);
+	sock_close(fd);
+	(void)close(accept(site->fds[server][0], NULL, NULL));
+	pool_release(&site->pool, attempt.server);
+	return server;
+}
+
+static void servers_take_turns(void **state)
+{
+	struct site site;
+	int sessions[SERVERS_MAX] = { 0 };
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS, LISTENS);
+	for (int i = 0; i < 30; i++)
+		sessions[one_session(&site)]++;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sessions[i], 10);
+	close_site(&site);
+}
+
+/* A turn is a session's, not an attempt's: the sessions of a dead server go to all others alike. */
+static void a_dead_servers_share_is_spread(void **state)
+{
+	struct site site;
+	int sessions[SERVERS_MAX] = { 0 };
+
+	(void)state;
+	OPEN(&site, REFUSES, LISTENS, LISTENS);
+	for (int i = 0; i < 60; i++)
+		sessions[one_session(&site)]++;
+	assert_int_equal(sessions[0], 0);
+	assert_in_range(sessions[1], 28, 32);
+	assert_in_range(sessions[2], 28, 32);
+	close_site(&site);
+}
+
+/* A burst of which nobody is connected yet. */
+static void a_burst_goes_to_the_least_loaded(void **state)
+{
+	static const enum kind kinds[] = { LISTENS, LISTENS, LISTENS };
+	struct site site;
+	struct pool_attempt attempts[9];
+	int fds[9];
+
+	(void)state;
+	open_site(&site, BALANCE_LEAST_SESSIONS, kinds, 3);
+	for (int i = 0; i < 9; i++) {
+		struct endpoint peer;
+
+		pool_attempt_init(&attempts[i], &site.pool);
+		assert_in_range(pool_attempt_next(&attempts[i], &fds[i], &peer) + EINPROGRESS, 0,
+				EINPROGRESS);
+	}
+	expect_loads(&site, "333");
+	for (int i = 0; i < 9; i++)
+		if (attempts[i].server == 1)
+			pool_release(&site.pool, attempts[i].server);
+	expect_loads(&site, "303");
+	/* The next one knows. */
+	assert_int_equal(one_session(&site), 1);
+	for (int i = 0; i < 9; i++) {
+		sock_close(fds[i]);
+		if (attempts[i].server != 1)
+			pool_release(&site.pool, attempts[i].server);
+	}
+	close_site(&site);
+}
+
+/* ---- workers ----------------------------------------------------------------------------------
+ */
+
+#define WORKERS  4
+#define SESSIONS 300
+
+static void *work(void *argument)
+{
+	struct site *site = argument;
+	intptr_t faults = 0;
+
+	for (int i = 0; i < SESSIONS; i++) {
+		struct pool_attempt attempt;
+		struct endpoint peer;
+		int fd = -1;
+		int result;
+
+		pool_attempt_init(&attempt, &site->pool);
+		while ((result = pool_attempt_next(&attempt, &fd, &peer)) == 0 ||
+		       result == -EINPROGRESS) {
+			sock_close(fd);
+			/* More than all workers together is less than none. */
+			for (size_t j = 0; j < site->count; j++)
+				faults += atomic_load(&site->loads[j].sessions) > WORKERS;
+			if (i % 3 == attempt.server)
+				break; /* as good as connected */
+			pool_attempt_failed(&attempt, -ECONNREFUSED);
+		}
+		faults += result == -EAGAIN;
+		pool_release(&site->pool, attempt.server);
+	}
+	return (void *)faults;
+}
+
+static void workers_share_a_pool(void **state)
+{
+	struct site site;
+	pthread_t threads[WORKERS];
+	void *faults = NULL;
+
+	(void)state;
+	OPEN(&site, REFUSES, REFUSES, REFUSES, MISSING);
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &site), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		assert_int_equal(pthread_join(threads[i], &faults), 0);
+		assert_null(faults);
+	}
+	close_site(&site);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_server_answers),
+		cmocka_unit_test(the_peer_is_told),
+		cmocka_unit_test(a_server_that_refuses_is_passed_over),
+		cmocka_unit_test(each_server_is_tried_once),
+		cmocka_unit_test(all_addresses_of_a_server_come_first),
+		cmocka_unit_test(a_later_address_answers),
+		cmocka_unit_test(an_attempt_that_is_given_up),
+		cmocka_unit_test(each_failure_has_its_ending),
+		cmocka_unit_test(the_last_failure_counts),
+		cmocka_unit_test(a_pool_without_servers),
+		cmocka_unit_test(a_busy_server_is_tried_again_later_and_later),
+		cmocka_unit_test(a_server_that_stays_busy_is_passed_over),
+		cmocka_unit_test(a_pool_of_busy_servers_comes_to_an_end),
+		cmocka_unit_test(descriptors_run_out),
+		cmocka_unit_test(servers_take_turns),
+		cmocka_unit_test(a_dead_servers_share_is_spread),
+		cmocka_unit_test(a_burst_goes_to_the_least_loaded),
+		cmocka_unit_test(workers_share_a_pool),
+	};
+
+	return cmocka_run_group_tests_name("daemon/pool", tests, make_folder, remove_folder);
+}
