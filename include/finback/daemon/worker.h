@@ -21,18 +21,19 @@
 struct crew;
 
 struct worker {
-	struct crew *crew;
-	size_t index;
-	pthread_t thread;
-	bool is_started;
-	struct ev_loop *loop;
-	struct mailbox mailbox;
-	struct relays relays;
-	struct listener *listeners;      /* the thread's */
-	bool is_draining;                /* the thread's */
+	/* What other threads touch, on a cache line without what this one works with. */
 	_Alignas(64) atomic_uint active; /* sessions placed on it and not yet reaped */
 	_Atomic int64_t beat_us;         /* when its loop last answered */
 	_Atomic uint64_t pauses;         /* times that it had nothing to accept with */
+	struct crew *crew;
+	size_t index;
+	pthread_t thread;
+	struct ev_loop *loop;
+	struct mailbox mailbox;
+	struct relays relays;
+	struct listener *listeners; /* the thread's */
+	bool is_started;
+	bool is_draining; /* the thread's */
 };
 
 struct crew {
