@@ -5,11 +5,18 @@ import pytest
 from lib.daemon import SIDES, Relay
 from lib.peers import Background, random_bytes
 
+CASES = [(side, family) for side in SIDES for family in ("ipv4", "unix")]
 
-@pytest.mark.parametrize("side", SIDES)
-def test_between_other_bytes(side):
+
+def over(family):
+    """UNIX sockets know urgent data too."""
+    return Relay(client_family=family, server_family=family)
+
+
+@pytest.mark.parametrize("side, family", CASES)
+def test_between_other_bytes(side, family):
     rest = random_bytes(30_000)
-    with Relay() as relay:
+    with over(family) as relay:
         sender, reader = relay.sides(side)
         sender.send(b"ab")
         sender.send_urgent(b"c")
@@ -17,9 +24,9 @@ def test_between_other_bytes(side):
         assert reader.receive(3 + len(rest)) == b"abc" + rest
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_alone(side):
-    with Relay() as relay:
+@pytest.mark.parametrize("side, family", CASES)
+def test_alone(side, family):
+    with over(family) as relay:
         sender, reader = relay.sides(side)
         sender.send_urgent(b"!")
         assert reader.receive(1) == b"!"
@@ -27,9 +34,9 @@ def test_alone(side):
         assert sender.receive(1) == b"?"
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_several_marks(side):
-    with Relay() as relay:
+@pytest.mark.parametrize("side, family", CASES)
+def test_several_marks(side, family):
+    with over(family) as relay:
         sender, reader = relay.sides(side)
         for _ in range(20):
             sender.send(b"plain ")
@@ -37,9 +44,9 @@ def test_several_marks(side):
         assert reader.receive(20 * 13) == b"plain urgent " * 20
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_before_the_fin(side):
-    with Relay() as relay:
+@pytest.mark.parametrize("side, family", CASES)
+def test_before_the_fin(side, family):
+    with over(family) as relay:
         sender, reader = relay.sides(side)
         sender.send(b"data")
         sender.send_urgent(b"!")
@@ -47,10 +54,10 @@ def test_before_the_fin(side):
         assert reader.read_to_eof() == b"data!"
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_first_byte_of_all_found_with_the_fin(side):
+@pytest.mark.parametrize("side, family", CASES)
+def test_first_byte_of_all_found_with_the_fin(side, family):
     """The mark, bytes behind it and the FIN are found in one turn."""
-    with Relay() as relay:
+    with over(family) as relay:
         sender, reader = relay.sides(side)
         with relay.stopped():
             sender.send_urgent(b"!")

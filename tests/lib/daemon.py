@@ -34,6 +34,8 @@ COMPLAINTS = re.compile(r"Sanitizer|runtime error:|Assertion .* failed")
 CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 NUMERIC = re.compile(r"\d+")
 SYS_PIDFD_GETFD = 438
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def to_libconfig(value):
@@ -65,9 +67,14 @@ def run(*arguments, within=TIMEOUT, **options):
                           env=environment(), check=False, **options)
 
 
+def die_with_parent():
+    """No daemon outlives a test run that is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def start(*arguments):
     """The program as a running process, for what Finback does not suit."""
-    return subprocess.Popen([BINARY, *arguments], env=environment())
+    return subprocess.Popen([BINARY, *arguments], env=environment(), preexec_fn=die_with_parent)
 
 
 # Sums over all listeners: `endings` by name; `counted` is all else, "accepted" among it.
@@ -136,13 +143,15 @@ class Finback:
     def _start(self):
         self.process = subprocess.Popen(
             [BINARY, *self._arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env=environment(), preexec_fn=self._limit)
+            stderr=subprocess.PIPE, env=environment(), preexec_fn=self._prepare)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         self.wait_line(r"finback: ready\b.*")
         self.baseline = self.descriptors()
 
-    def _limit(self):
+    def _prepare(self):
+        """In the child, before the program starts."""
+        die_with_parent()
         if self._descriptors:
             limit = (self._descriptors, self._descriptors)
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
@@ -362,12 +371,11 @@ class Finback:
     def sockets(self):
         """Copies of all its TCP sockets that are connected, to look at their options. To be closed
         before anything else happens: a copy keeps a connection open."""
-        libc = ctypes.CDLL(None, use_errno=True)
         process = os.pidfd_open(self.process.pid)
         found = []
         try:
             for number in map(int, os.listdir(self._proc("fd"))):
-                copy = libc.syscall(SYS_PIDFD_GETFD, process, number, 0)
+                copy = LIBC.syscall(SYS_PIDFD_GETFD, process, number, 0)
                 if copy >= 0:
                     found += self._connected(copy)
         finally:
