@@ -96,7 +96,8 @@ void listener_adjust(const struct listener *listener, const struct config_listen
 	/* A second listen(2) changes the backlog and leaves what waits alone. */
 	if (!listener->is_passed)
 		error = sock_relisten(listener->fd, settings->backlog);
-	if (error == 0 && !is_unix(listener))
+	/* A passed socket keeps what its .socket unit set, where we are not asked for anything. */
+	if (error == 0 && !is_unix(listener) && (keepalive->is_set || !listener->is_passed))
 		error = keepalive->is_set ? liveness_apply(listener->fd, keepalive)
 					  : liveness_clear(listener->fd);
 	if (error < 0)

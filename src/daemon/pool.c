@@ -19,7 +19,11 @@
 
 void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool)
 {
-	*attempt = (struct pool_attempt){ .pool = pool, .server = BALANCE_NONE };
+	*attempt = (struct pool_attempt){
+		.pool = pool,
+		.turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed),
+		.server = BALANCE_NONE,
+	};
 }
 
 void pool_release(struct pool *pool, int server)
@@ -39,13 +43,12 @@ static bool pick(struct pool_attempt *attempt)
 {
 	struct pool *pool = attempt->pool;
 	const struct balance *balance = &pool->config->balance;
-	uint64_t turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed);
 	uint32_t loads[BALANCE_SERVERS_MAX];
 	int server;
 
 	for (size_t i = 0; i < balance->count; i++)
 		loads[i] = atomic_load_explicit(&pool->loads[i]->sessions, memory_order_relaxed);
-	server = balance_pick(balance, turn, loads, &attempt->tried);
+	server = balance_pick(balance, attempt->turn, loads, &attempt->tried);
 	if (server == BALANCE_NONE)
 		return false;
 	pool_release(pool, attempt->server);

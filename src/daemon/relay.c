@@ -161,6 +161,7 @@ static void flush(struct relay *relay, enum side side)
 	note_sink(relay, side, &report);
 }
 
+/* A read of a UNIX socket stops short behind a descriptor that was passed along, too. */
 static void carry(struct relay *relay, enum side side)
 {
 	struct relay_side *source = &relay->sides[side];
@@ -168,7 +169,7 @@ static void carry(struct relay *relay, enum side side)
 
 	pump_carry(&relay->relays->pump, relay->session.legs[side].fd,
 		   relay->session.legs[other(side)].fd, policy_of(relay)->buffer_bytes,
-		   source->is_thorough, &source->rest, &report);
+		   source->is_thorough || is_unix(relay, side), &source->rest, &report);
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);

@@ -13,6 +13,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Ports below are never the kernel's choice (ip(7), ip_local_port_range), so they need no look. */
+#define FIRST_EPHEMERAL_PORT 1024
 
 #include "relay_private.h"
 
@@ -113,6 +117,21 @@ static void on_connect_error(struct relay *relay)
 	}
 }
 
+/* A server on this machine that is down, with a port that the kernel also gives to us, can be
+ * "reached" by a simultaneous open (RFC 9293, 3.5): the client would talk to its own echo. */
+static bool is_echo(const struct relay *relay)
+{
+	const struct endpoint *peer = &relay->session.peers[SERVER];
+	struct address local;
+	struct endpoint own;
+
+	if (is_unix(relay, SERVER) || peer->port < FIRST_EPHEMERAL_PORT)
+		return false;
+	local = sock_local(relay->session.legs[SERVER].fd);
+	own = endpoint_of(&local);
+	return own.port == peer->port && memcmp(own.ip, peer->ip, sizeof own.ip) == 0;
+}
+
 void relay_watch_connect(struct relay *relay)
 {
 	const struct relay_side *server = &relay->sides[SERVER];
@@ -122,6 +141,8 @@ void relay_watch_connect(struct relay *relay)
 		return;
 	if (server->is_faulty)
 		on_connect_error(relay);
+	else if (server->is_writable && is_echo(relay))
+		relay_fail_attempt(relay, -ECONNREFUSED);
 	else if (server->is_writable)
 		on_connected(relay);
 }

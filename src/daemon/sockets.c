@@ -39,11 +39,17 @@ static bool has_port(const struct address *address)
 	}
 }
 
-static struct listener *find(const struct sockets *sockets, const char *key)
+/* An open socket with this key that is not taken yet: a listener may ask for two of the kernel's
+ * ports. */
+static struct listener *find(const struct sockets *open, const struct sockets *taken,
+			     const char *key)
 {
-	for (size_t i = 0; i < sockets->count; i++)
-		if (strcmp(sockets->entries[i].listener->key, key) == 0)
-			return sockets->entries[i].listener;
+	for (size_t i = 0; i < open->count; i++) {
+		struct listener *listener = open->entries[i].listener;
+
+		if (strcmp(listener->key, key) == 0 && !sockets_has(taken, listener))
+			return listener;
+	}
 	return NULL;
 }
 
@@ -64,7 +70,7 @@ static int obtain(struct sockets *sockets, const struct wanted *wanted, const st
 	struct sockets_entry entry = { .route = wanted->route };
 	int error = 0;
 
-	entry.listener = find(open, wanted->key);
+	entry.listener = find(open, sockets, wanted->key);
 	if (!entry.listener) {
 		entry.is_new = true;
 		error = wanted->address ? listener_open(&entry.listener, wanted->key,
@@ -94,6 +100,12 @@ static int obtain_passed(struct sockets *sockets, const struct config_bind *bind
 			       wanted->settings->name, bind->text,
 			       *service_socket_names() ? service_socket_names() : "none");
 		return -ENOENT;
+	}
+	if (count > PASSED_MAX) {
+		(void)snprintf(why, SOCKETS_WHY_MAX,
+			       "listener %s: %s: %d sockets of this name were passed; at most %d",
+			       wanted->settings->name, bind->text, count, PASSED_MAX);
+		return -E2BIG;
 	}
 	for (int i = 0; i < count && error == 0; i++) {
 		(void)snprintf(wanted->key, sizeof wanted->key, "%s#%d", bind->text, i);

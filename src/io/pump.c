@@ -93,7 +93,7 @@ void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_t
 {
 	struct pump_report report = { .source = PUMP_SOURCE_MORE };
 
-	assert(!*rest);
+	assert(!*rest && limit > 0);
 	read_once(pump, source, limit < PUMP_BUFFER_BYTES ? limit : PUMP_BUFFER_BYTES, is_thorough,
 		  &report);
 	if (report.read > 0) {

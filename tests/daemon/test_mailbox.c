@@ -180,6 +180,17 @@ static void what_waits_is_handled_at_the_end(void **state)
 	ev_loop_destroy(desk.loop);
 }
 
+static void what_the_last_letters_post_is_handled_too(void **state)
+{
+	(void)state;
+	assert_int_equal(open_desk(NULL), 0);
+	assert_int_equal(
+		mailbox_post(&desk.mailbox, &(struct letter){ .handle = on_chain, .fd = 3 }), 0);
+	mailbox_fini(&desk.mailbox);
+	assert_int_equal(desk.handled, 15);
+	ev_loop_destroy(desk.loop);
+}
+
 /* A loop that still runs is not kept awake, and no watcher is left in it. */
 static void the_loop_outlives_the_mailbox(void **state)
 {
@@ -318,6 +329,7 @@ int main(void)
 		DESK_TEST(the_loop_opens_it),
 		DESK_TEST(letters_may_post_letters),
 		cmocka_unit_test(what_waits_is_handled_at_the_end),
+		cmocka_unit_test(what_the_last_letters_post_is_handled_too),
 		cmocka_unit_test(the_loop_outlives_the_mailbox),
 		DESK_TEST(threads_post_while_the_recipient_runs),
 		cmocka_unit_test(no_wake_up_is_lost),

@@ -1,5 +1,5 @@
-"""Over a path that loses segments all is as on a good one, only later: bytes whole, each end of file
-once, urgent bytes in line, and a reset after the tail."""
+"""Over a path that loses segments all is as on a good one, only later: bytes whole, each end of
+file once, urgent bytes in line, and a reset after the tail."""
 
 import socket
 
@@ -107,7 +107,7 @@ def test_both_fins_are_lost_a_few_times(lab):
 
 @pytest.mark.parametrize("side", SIDES)
 def test_urgent_bytes(lab, side):
-    """Each mark may arrive late, twice, or together with the next: every byte stays in its place."""
+    """A mark may arrive late, twice, or together with the next: each byte stays in its place."""
     pieces = [random_bytes(count % 700) + b"!" for count in range(0, 60000, 101)]
     with Relay(lab) as relay:
         sender, reader = relay.sides(side)

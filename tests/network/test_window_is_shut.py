@@ -10,7 +10,7 @@ from lib.peers import SLOW_READER, Background, random_bytes
 BOTH = {side: {"keepalive": {"idle": "1s", "interval": "1s", "count": 2}} for side in SIDES}
 STILL = 20  # seconds; dead peers would have been found long before
 DATA = random_bytes(4 << 20)
-TAIL = DATA[:150000]  # more than the reader's kernel takes, and less than the relay's holds
+TAIL = DATA[:60000]  # more than the reader's kernel takes, less than the relay and its kernel
 
 
 def fill_up(relay, reader_side):
@@ -40,7 +40,7 @@ def test_a_reader_that_reads_nothing_is_not_dead(lab):
 
 
 def test_nor_is_one_that_lets_the_tail_wait(lab):
-    """Both ends of file were passed on; `linger` is longer than the wait."""
+    """Both peers have ended their flows; `linger` is longer than the wait."""
     with Relay(lab, receive_buffer=SLOW_READER, **BOTH) as relay:
         sessions = [relay.sides(side) for side in SIDES]
         for reader, writer in sessions:

@@ -38,10 +38,11 @@ enum pool_failure {
 	POOL_FAILURES
 };
 
-/* One session's way through the servers. Zeroed by pool_attempt_init. */
+/* One session's way through the servers. */
 struct pool_attempt {
 	struct pool *pool;
 	struct balance_tried tried;
+	uint64_t turn;          /* of this session in the pool, the same for all its tries */
 	int server;             /* the current one, or the last; BALANCE_NONE: none yet */
 	size_t address;         /* the current one of its addresses */
 	uint16_t tries;         /* addresses tried */
@@ -51,6 +52,7 @@ struct pool_attempt {
 	int last_error;         /* its -errno; 0: it took too long */
 };
 
+/* Takes the pool's next turn; connects nothing yet. */
 void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool);
 
 /* Starts to connect to the next address of the current server, or of the next server. Returns 0

@@ -42,10 +42,10 @@ struct pump_report {
 int pump_init(struct pump *pump);
 void pump_fini(struct pump *pump);
 
-/* Reads once, at most `limit` bytes, and sends them on at once. What does not go becomes *rest,
- * which must be NULL before. `is_thorough`: a short read does not mean that the source is empty (an
- * urgent mark, or a FIN behind it), only EAGAIN does. Where there is no memory for a rest,
- * sink_error is -ENOMEM and the bytes are lost: the session cannot go on. */
+/* Reads once, at most `limit` bytes (not 0), and sends them on at once. What does not go becomes
+ * *rest, which must be NULL before. `is_thorough`: a short read does not mean that the source is
+ * empty (an urgent mark, or a FIN behind it), only EAGAIN does. Where there is no memory for a
+ * rest, sink_error is -ENOMEM and the bytes are lost: the session cannot go on. */
 void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_thorough,
 		struct ring **rest, struct pump_report *ret_report);
 
