@@ -185,6 +185,27 @@ int sock_accept(int listener, struct address *ret_peer)
 	return -EAGAIN;
 }
 
+static bool is_in_syn_sent(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof info;
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+	       info.tcpi_state == TCP_SYN_SENT;
+}
+
+/* An ICMP answer that came while connect(2) held the socket is a soft error: no event tells of it
+ * over IPv6, and the attempt would wait for its second SYN. Asked in SYN_SENT alone, as in any
+ * other state the error belongs to who reads. */
+static int take_early_answer(int fd, int family)
+{
+	int error = 0;
+
+	if (family == AF_INET6 && is_in_syn_sent(fd))
+		error = sock_take_error(fd);
+	return error < 0 ? error : -EINPROGRESS;
+}
+
 int sock_connect(const struct address *address, int *ret_fd)
 {
 	int family = address->any.sa_family;
@@ -196,6 +217,8 @@ int sock_connect(const struct address *address, int *ret_fd)
 	error = prepare(fd, family);
 	if (error == 0 && connect(fd, &address->any, address->length) < 0)
 		error = errno == EINTR ? -EINPROGRESS : -errno;
+	if (error == -EINPROGRESS)
+		error = take_early_answer(fd, family);
 	if (error < 0 && error != -EINPROGRESS) {
 		close(fd);
 		return error;

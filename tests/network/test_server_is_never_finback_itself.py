@@ -1,5 +1,5 @@
-"""A server that is down, with a port that the kernel gives out as well, is not "reached" by a socket
-that connects to itself."""
+"""A server that is down, with a port that the kernel gives out as well, is not "reached" by a
+socket that connects to itself."""
 
 import os
 import re
