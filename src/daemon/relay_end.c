@@ -93,7 +93,6 @@ static void unlink_relay(struct relay *relay)
 		relay->relays->first = relay->next;
 }
 
-/* The session is over: counts, logs and closes. The memory goes at the end of the turn. */
 /* Before anything is told: who reads of the end in the log finds the sockets closed. */
 static void close_sockets(struct relay *relay)
 {

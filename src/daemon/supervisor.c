@@ -79,7 +79,7 @@ static void drain(struct supervisor *supervisor)
 	int64_t drain_us = supervisor->generation->config->drain_us;
 
 	supervisor->state = SUPERVISOR_DRAINING;
-	log_say(LOG_LEVEL_INFO, "draining: %u sessions may finish within %.3g s",
+	log_say(LOG_LEVEL_INFO, "draining: %u sessions may finish within %.6g s",
 		crew_active(&supervisor->crew), seconds(drain_us));
 	service_stopping("draining");
 	for (size_t i = 0; i < supervisor->sockets.count; i++)
@@ -260,7 +260,8 @@ static void stop(struct supervisor *supervisor)
 	supervisor_stop_pulse(supervisor);
 	if (supervisor->crew.count > 0) {
 		crew_stop(&supervisor->crew);
-		summarise(supervisor);
+		if (supervisor->generation) /* else it never served */
+			summarise(supervisor);
 		crew_fini(&supervisor->crew);
 		mailbox_fini(&supervisor->mailbox);
 	}
@@ -274,7 +275,8 @@ int supervisor_run(struct config *config, bool can_reload)
 
 	/* splice(2) and a closed stderr know no other way to keep SIGPIPE away. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	/* Signals are read from a descriptor (signalfd(2)): no handler ever interrupts anything. */
+	supervisor.loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_SIGNALFD);
 	if (!supervisor.loop) {
 		log_say(LOG_LEVEL_ERROR, "cannot start: epoll is not available");
 		config_unref(config);
