@@ -162,10 +162,11 @@ static void search_connecting(struct search *search)
 static int64_t stalled_since(const struct session *session, enum side sink)
 {
 	const struct leg *leg = &session->legs[sink];
+	int64_t since_us = later(leg->waiting_us, leg->acked_us);
 
 	if (session_is_outstanding(session, sink))
-		return later(leg->waiting_us, leg->acked_us);
-	return session->flows[other(sink)].progress_us;
+		return since_us;
+	return later(since_us, session->flows[other(sink)].progress_us);
 }
 
 /* Bytes wait for a reader, in finback or in the kernel. */

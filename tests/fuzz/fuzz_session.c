@@ -27,6 +27,7 @@ struct run {
 	struct policy policy;
 	int64_t armed_us;
 	int64_t moved_us[SIDES]; /* a byte of the flow from that side moved, or its FIN went on */
+	int64_t waits_us[SIDES]; /* since then, at the least, its sink may have taken nothing */
 	bool is_armed;
 };
 
@@ -68,6 +69,15 @@ static void note_times(struct run *run, const struct move *move)
 			run->moved_us[other(side)] = now_us;
 }
 
+/* What goes into the kernel's buffer is not taken by the reader. Only where nothing was outstanding
+ * does a move of the flow begin the wait anew. */
+static void note_waits(struct run *run, const bool was_outstanding[SIDES])
+{
+	for (enum side side = CLIENT; side < SIDES; side++)
+		if (!was_outstanding[other(side)])
+			run->waits_us[side] = run->moved_us[side];
+}
+
 /* Without WISH_REARM the timer stays where it is: nothing may be due before it rings. Only a look
  * may: progress makes the next one nearer, and a late look costs nothing but a look. A read whose
  * bytes are not written in the same turn may begin a stall, and the write that must follow arms. */
@@ -85,6 +95,10 @@ static void check_order(const struct run *run, struct deadline_at before, const 
 static void make(struct run *run, const struct move *move)
 {
 	struct deadline_at before = deadline_next(&run->model.session, &run->policy);
+	const bool was_outstanding[SIDES] = {
+		session_is_outstanding(&run->model.session, CLIENT),
+		session_is_outstanding(&run->model.session, SERVER),
+	};
 	const char *broken;
 
 	if (!model_can(&run->model, move))
@@ -92,6 +106,7 @@ static void make(struct run *run, const struct move *move)
 	broken = model_apply(&run->model, move);
 	require(!broken, broken);
 	note_times(run, move);
+	note_waits(run, was_outstanding);
 	if ((run->model.wishes & (WISH_REARM | WISH_NEXT_SERVER)) || model_is_over(&run->model))
 		arm(run);
 	else
@@ -105,7 +120,7 @@ static bool has_stalled(const struct run *run, enum side side, int64_t timeout_u
 
 	return (model->session.flows[side].held > 0 ||
 		session_is_outstanding(&model->session, other(side))) &&
-	       model->now_us >= run->moved_us[side] + timeout_us;
+	       model->now_us >= run->waits_us[side] + timeout_us;
 }
 
 static void check_not_early(const struct run *run, enum deadline deadline)
@@ -120,7 +135,7 @@ static void check_not_early(const struct run *run, enum deadline deadline)
 	if (deadline == DEADLINE_STALL)
 		require(has_stalled(run, CLIENT, timeout_us) ||
 				has_stalled(run, SERVER, timeout_us),
-			"a stall though bytes moved");
+			"a stall though bytes were taken");
 	if (deadline == DEADLINE_IDLE || deadline == DEADLINE_HALF_CLOSED ||
 	    deadline == DEADLINE_LINGER)
 		require(is_quiet, "a deadline on progress though bytes moved");
