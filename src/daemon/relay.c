@@ -161,7 +161,19 @@ static void flush(struct relay *relay, enum side side)
 	note_sink(relay, side, &report);
 }
 
-/* A read of a UNIX socket stops short behind a descriptor that was passed along, too. */
+static unsigned hints_of(const struct relay *relay, enum side side)
+{
+	const struct relay_side *source = &relay->sides[side];
+	unsigned hints = 0;
+
+	/* A read of a UNIX socket stops short behind a descriptor that was passed along, too. */
+	if (source->is_thorough || is_unix(relay, side))
+		hints |= PUMP_THOROUGH;
+	if (source->is_ended)
+		hints |= PUMP_END_KNOWN;
+	return hints;
+}
+
 static void carry(struct relay *relay, enum side side)
 {
 	struct relay_side *source = &relay->sides[side];
@@ -169,7 +181,7 @@ static void carry(struct relay *relay, enum side side)
 
 	pump_carry(&relay->relays->pump, relay->session.legs[side].fd,
 		   relay->session.legs[other(side)].fd, policy_of(relay)->buffer_bytes,
-		   source->is_thorough || is_unix(relay, side), &source->rest, &report);
+		   hints_of(relay, side), &source->rest, &report);
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);

@@ -59,16 +59,17 @@ static void read_once(struct pump *pump, int source, size_t size, bool is_thorou
 	}
 }
 
-/* Sends the views in order, as much as the sink takes now. */
-static void send_views(int sink, struct iovec *views, int count, struct pump_report *report)
+/* Sends the views in order, as much as the sink takes now. `more`: MSG_MORE or 0. */
+static void send_views(int sink, struct iovec *views, int count, int more,
+		       struct pump_report *report)
 {
 	struct msghdr message = { .msg_iov = views, .msg_iovlen = (size_t)count };
 	ssize_t length;
 
 	do
 		length = count == 1 ? send(sink, views->iov_base, views->iov_len,
-					   MSG_DONTWAIT | MSG_NOSIGNAL)
-				    : sendmsg(sink, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+					   MSG_DONTWAIT | MSG_NOSIGNAL | more)
+				    : sendmsg(sink, &message, MSG_DONTWAIT | MSG_NOSIGNAL | more);
 	while (length < 0 && errno == EINTR);
 	if (length >= 0)
 		report->wrote = (uint32_t)length;
@@ -88,18 +89,21 @@ static int keep_rest(struct pump *pump, const unsigned char *bytes, size_t size,
 	return 0;
 }
 
-void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_thorough,
+void pump_carry(struct pump *pump, int source, int sink, size_t limit, unsigned hints,
 		struct ring **rest, struct pump_report *ret_report)
 {
 	struct pump_report report = { .source = PUMP_SOURCE_MORE };
 
 	assert(!*rest && limit > 0);
-	read_once(pump, source, limit < PUMP_BUFFER_BYTES ? limit : PUMP_BUFFER_BYTES, is_thorough,
-		  &report);
+	if (limit > PUMP_BUFFER_BYTES)
+		limit = PUMP_BUFFER_BYTES;
+	read_once(pump, source, limit, hints & PUMP_THOROUGH, &report);
 	if (report.read > 0) {
 		struct iovec all = { pump->buffer, report.read };
 
-		send_views(sink, &all, 1, &report);
+		bool is_last = (hints & PUMP_END_KNOWN) && report.read < limit;
+
+		send_views(sink, &all, 1, is_last ? MSG_MORE : 0, &report);
 		report.is_sink_full = report.sink_error == 0 && report.wrote < report.read;
 		if (report.is_sink_full)
 			report.sink_error = keep_rest(pump, pump->buffer + report.wrote,
@@ -117,7 +121,7 @@ void pump_flush(struct pump *pump, int sink, struct ring **rest, struct pump_rep
 
 	for (int i = 0; i < count; i++)
 		vectors[i] = (struct iovec){ views[i].at, views[i].length };
-	send_views(sink, vectors, count, &report);
+	send_views(sink, vectors, count, 0, &report);
 	ring_consumed(*rest, report.wrote);
 	report.is_sink_full = report.sink_error == 0 && (*rest)->used > 0;
 	if ((*rest)->used == 0)

@@ -38,15 +38,23 @@ struct pump_report {
 	bool is_sink_full; /* the sink takes no more now: an event will tell */
 };
 
+/* What is known of the source before it is read, as bits. */
+enum pump_hint {
+	PUMP_THOROUGH = 1, /* a short read does not mean "empty", only EAGAIN does: there is an
+			    * urgent mark, or a FIN or an error behind it */
+	PUMP_END_KNOWN = 2 /* its FIN has come, so all before it can be read now */
+};
+
 /* Returns 0 or -ENOMEM. */
 int pump_init(struct pump *pump);
 void pump_fini(struct pump *pump);
 
 /* Reads once, at most `limit` bytes (not 0), and sends them on at once. What does not go becomes
- * *rest, which must be NULL before. `is_thorough`: a short read does not mean that the source is
- * empty (an urgent mark, or a FIN behind it), only EAGAIN does. Where there is no memory for a
- * rest, sink_error is -ENOMEM and the bytes are lost: the session cannot go on. */
-void pump_carry(struct pump *pump, int source, int sink, size_t limit, bool is_thorough,
+ * *rest, which must be NULL before. With PUMP_END_KNOWN the bytes of a short read wait in the
+ * kernel for what follows at once, more bytes or sock_finish(), so that the last of them and the
+ * FIN share a segment. Where there is no memory for a rest, sink_error is -ENOMEM and the bytes are
+ * lost: the session cannot go on. */
+void pump_carry(struct pump *pump, int source, int sink, size_t limit, unsigned hints,
 		struct ring **rest, struct pump_report *ret_report);
 
 /* Sends what is in *rest, and releases it when it is empty: *rest is NULL then. */
