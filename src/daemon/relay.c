@@ -83,6 +83,16 @@ void relay_take_fault(struct relay *relay, enum side side)
 		relay_lose(relay, side, error);
 }
 
+/* The last of a side that is lost has been read. */
+static void on_read_error(struct relay *relay, enum side side, int error)
+{
+	if (relay->session.legs[side].loss == LOSS_NONE)
+		relay_lose(relay, side, error);
+	relay->sides[side].is_readable = false;
+	if (relay->session.phase == SESSION_CUTTING)
+		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+}
+
 /* A read of 0: an end of file only where no error was consumed before it. */
 static void on_read_zero(struct relay *relay, enum side side)
 {
@@ -99,20 +109,8 @@ static void on_read_zero(struct relay *relay, enum side side)
 	source->is_faulty = false;
 	if (error == 0 || error == -EPIPE || source->is_ended)
 		relay_tell_event(relay, SESSION_ENDED, side, 0);
-	if (error == 0)
-		return;
-	relay_lose(relay, side, error);
-	if (relay->session.phase == SESSION_CUTTING)
-		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
-}
-
-static void on_read_error(struct relay *relay, enum side side, int error)
-{
-	if (relay->session.legs[side].loss == LOSS_NONE)
-		relay_lose(relay, side, error);
-	relay->sides[side].is_readable = false;
-	if (relay->session.phase == SESSION_CUTTING)
-		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+	if (error < 0)
+		on_read_error(relay, side, error);
 }
 
 /* What the pump found at the source of the flow from `side`. */
