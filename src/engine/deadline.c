@@ -80,6 +80,7 @@ struct search {
 	const struct policy *policy;
 	struct deadline_at next;
 	int64_t shortest_us;
+	bool has_looks;
 };
 
 static void take_if_earlier(struct search *search, enum deadline deadline, int64_t at_us)
@@ -140,7 +141,7 @@ static void consider_looks(struct search *search, bool is_needed)
 {
 	const struct session *session = search->session;
 
-	for (int side = CLIENT; side < SIDES && is_needed; side++) {
+	for (int side = CLIENT; side < SIDES && is_needed && search->has_looks; side++) {
 		int64_t last_us = later(session->legs[side].looked_us,
 					session->flows[other((enum side)side)].progress_us);
 
@@ -208,30 +209,45 @@ static void search_closing(struct search *search)
 	consider_looks(search, true);
 }
 
-struct deadline_at deadline_next(const struct session *session, const struct policy *policy)
+static struct deadline_at run(struct search *search)
 {
-	struct search search = {
-		.session = session,
-		.policy = policy,
-		.next = { .deadline = DEADLINE_NONE },
-	};
+	const struct session *session = search->session;
 
 	switch ((enum session_phase)session->phase) {
 	case SESSION_CONNECTING:
-		search_connecting(&search);
+		search_connecting(search);
 		break;
 	case SESSION_RELAYING:
-		search_relaying(&search);
+		search_relaying(search);
 		break;
 	case SESSION_CLOSING:
 	case SESSION_CUTTING:
-		search_closing(&search);
+		search_closing(search);
 		break;
 	case SESSION_OVER:
 	case SESSION_PHASES:
-		return search.next;
+		return search->next;
 	}
 	if (!session->is_discarding) /* it may be what ended the session */
-		consider(&search, DEADLINE_SESSION, session->accepted_us);
-	return search.next;
+		consider(search, DEADLINE_SESSION, session->accepted_us);
+	return search->next;
+}
+
+struct deadline_at deadline_next(const struct session *session, const struct policy *policy)
+{
+	return run(&(struct search){
+		.session = session,
+		.policy = policy,
+		.next = { .deadline = DEADLINE_NONE },
+		.has_looks = true,
+	});
+}
+
+struct deadline_at deadline_ending_next(const struct session *session, const struct policy *policy)
+{
+	return run(&(struct search){
+		.session = session,
+		.policy = policy,
+		.next = { .deadline = DEADLINE_NONE },
+	});
 }

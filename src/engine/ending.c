@@ -40,3 +40,18 @@ const char *ending_name(enum ending ending)
 	assert((unsigned)ending < ENDINGS);
 	return names[ending];
 }
+
+static const char *const detector_names[] = {
+	[DETECTOR_KEEPALIVE] = "keepalive",
+	[DETECTOR_USER_TIMEOUT] = "user_timeout",
+	[DETECTOR_PROBE] = "probe",
+	[DETECTOR_LINK] = "link",
+};
+static_assert(sizeof(detector_names) / sizeof(detector_names[0]) == DETECTORS,
+	      "every detector has a name");
+
+const char *detector_name(enum detector detector)
+{
+	assert((unsigned)detector < DETECTORS);
+	return detector_names[detector];
+}

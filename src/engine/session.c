@@ -164,6 +164,7 @@ static void note_loss(struct session *session, const struct fact *fact)
 	struct leg *leg = &session->legs[fact->side];
 
 	leg->loss = (uint8_t)fact->loss;
+	leg->detector = (uint8_t)fact->detector;
 	leg->is_after_fin = fact->is_after_fin;
 	if (session->ending == ENDING_NONE)
 		session->ending = (uint8_t)ending_of_loss(fact->side, fact->loss);
@@ -455,17 +456,31 @@ int64_t session_progress_us(const struct session *session)
 		     later(session->legs[CLIENT].acked_us, session->legs[SERVER].acked_us));
 }
 
-const char *session_state_name(const struct session *session)
+enum session_state session_state(const struct session *session)
 {
 	if (session->phase == SESSION_CONNECTING)
-		return "connecting";
+		return STATE_CONNECTING;
 	if (session->phase != SESSION_RELAYING)
-		return "closing";
+		return STATE_CLOSING;
 	if (flow_has_ended(&session->flows[CLIENT]))
-		return "half_closed_client";
+		return STATE_HALF_CLOSED_CLIENT;
 	if (flow_has_ended(&session->flows[SERVER]))
-		return "half_closed_server";
-	return "open";
+		return STATE_HALF_CLOSED_SERVER;
+	return STATE_OPEN;
+}
+
+static const char *const state_names[] = {
+	[STATE_CONNECTING] = "connecting",
+	[STATE_OPEN] = "open",
+	[STATE_HALF_CLOSED_CLIENT] = "half_closed_client",
+	[STATE_HALF_CLOSED_SERVER] = "half_closed_server",
+	[STATE_CLOSING] = "closing",
+};
+static_assert(sizeof state_names / sizeof *state_names == STATES, "a name for each state");
+
+const char *session_state_name(enum session_state state)
+{
+	return state_names[state];
 }
 
 static const char *const closer_names[] = {

@@ -491,3 +491,43 @@ char *endpoint_format(const struct endpoint *endpoint, char *text, size_t size)
 	}
 	return address_format(&address, text, size);
 }
+
+/* The address alone, of either family. Returns how many bits it has; 0: it is none. */
+static unsigned parse_ip(const char *text, struct endpoint *ret)
+{
+	*ret = (struct endpoint){ .family = ENDPOINT_IPV4 };
+	if (inet_pton(AF_INET, text, ret->ip) == 1)
+		return 32;
+	*ret = (struct endpoint){ .family = ENDPOINT_IPV6 };
+	if (inet_pton(AF_INET6, text, ret->ip) == 1)
+		return 128;
+	return 0;
+}
+
+static void clear_behind(struct endpoint *network, unsigned prefix)
+{
+	for (unsigned bit = prefix; bit < sizeof(network->ip) * 8; bit++)
+		network->ip[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
+}
+
+int address_parse_network(const char *text, struct endpoint *ret, unsigned *ret_prefix)
+{
+	char host[INET6_ADDRSTRLEN];
+	size_t length = strcspn(text, "/");
+	struct endpoint network;
+	unsigned long prefix;
+	unsigned bits;
+
+	if (length >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	bits = parse_ip(host, &network);
+	prefix = bits;
+	if (bits == 0 || (text[length] == '/' && !parse_number(text + length + 1, bits, &prefix)))
+		return -EINVAL;
+	clear_behind(&network, (unsigned)prefix);
+	*ret = network;
+	*ret_prefix = (unsigned)prefix;
+	return 0;
+}

@@ -5,7 +5,9 @@
  * by the user timeout instead, so the two are set as they are asked for and not mixed here.
  */
 #include <finback/io/liveness.h>
+#include <finback/io/sock.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -49,4 +51,81 @@ int liveness_clear(int fd)
 	};
 
 	return set_all(fd, options, sizeof options / sizeof *options);
+}
+
+static const char *const state_names[] = {
+	[0] = "-",
+	[TCP_ESTABLISHED] = "ESTABLISHED",
+	[TCP_SYN_SENT] = "SYN_SENT",
+	[TCP_SYN_RECV] = "SYN_RECV",
+	[TCP_FIN_WAIT1] = "FIN_WAIT1",
+	[TCP_FIN_WAIT2] = "FIN_WAIT2",
+	[TCP_TIME_WAIT] = "TIME_WAIT",
+	[TCP_CLOSE] = "CLOSE",
+	[TCP_CLOSE_WAIT] = "CLOSE_WAIT",
+	[TCP_LAST_ACK] = "LAST_ACK",
+	[TCP_LISTEN] = "LISTEN",
+	[TCP_CLOSING] = "CLOSING",
+};
+#define STATE_NAMES (sizeof state_names / sizeof *state_names)
+static_assert(STATE_NAMES == TCP_CLOSING + 1, "a name for each state");
+
+const char *tcp_state_name(unsigned state)
+{
+	return state < STATE_NAMES ? state_names[state] : "-";
+}
+
+/* <netinet/tcp.h> knows the structure only as it was long ago; the kernel fills in as much as there
+ * is room for, and says how much that was. */
+struct long_info {
+	struct tcp_info info;
+	uint64_t pacing_rate;
+	uint64_t max_pacing_rate;
+	uint64_t bytes_acked;
+	uint64_t bytes_received;
+	uint32_t segs_out;
+	uint32_t segs_in;
+	uint32_t notsent_bytes;
+};
+
+static_assert(offsetof(struct long_info, pacing_rate) == 104, "it goes on where the kernel does");
+
+/* Before the first answer the kernel counts from its own start. */
+static uint32_t last_heard_ms(const struct tcp_info *info)
+{
+	if (info->tcpi_state == TCP_SYN_SENT)
+		return 0;
+	return info->tcpi_last_ack_recv < info->tcpi_last_data_recv ? info->tcpi_last_ack_recv
+								    : info->tcpi_last_data_recv;
+}
+
+int liveness_read(int fd, struct tcp_facts *ret_facts)
+{
+	struct long_info now = { .info = { .tcpi_state = 0 } };
+	const struct tcp_info *info = &now.info;
+	socklen_t length = sizeof now;
+	uint32_t outstanding;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &now, &length) < 0)
+		return -errno;
+	outstanding = sock_unacked(fd);
+	*ret_facts = (struct tcp_facts){
+		.state = info->tcpi_state,
+		.retransmits = info->tcpi_retransmits,
+		.probes = info->tcpi_probes,
+		.rtt_us = info->tcpi_rtt,
+		/* They were read one after the other: an acknowledgement may lie between. */
+		.unacked_bytes =
+			outstanding > now.notsent_bytes ? outstanding - now.notsent_bytes : 0,
+		.unsent_bytes = outstanding < now.notsent_bytes ? outstanding : now.notsent_bytes,
+		.unread_bytes = sock_unread(fd),
+		.total_retransmits = info->tcpi_total_retrans,
+		.last_heard_ms = last_heard_ms(info),
+	};
+	return 0;
+}
+
+enum detector liveness_detector(int fd)
+{
+	return sock_unacked(fd) > 0 ? DETECTOR_USER_TIMEOUT : DETECTOR_KEEPALIVE;
 }

@@ -32,9 +32,9 @@ static int family_of(int fd)
 	return family;
 }
 
-static int set_linger(int fd)
+static int set_linger(int fd, bool is_on)
 {
-	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	const struct linger reset = { .l_onoff = is_on, .l_linger = 0 };
 
 	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) < 0 ? -errno : 0;
 }
@@ -42,7 +42,7 @@ static int set_linger(int fd)
 /* What every socket of a session has. */
 static int prepare(int fd, int family)
 {
-	int error = set_linger(fd);
+	int error = set_linger(fd, true);
 
 	if (error == 0)
 		error = set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -89,8 +89,7 @@ static int bind_path(int fd, const struct address *address)
 	return 0;
 }
 
-/* Nobody can connect before listen(2), so there is no moment with the wrong mode. */
-static int set_owner(const char *path, const struct sock_listen *options)
+int sock_set_owner(const char *path, const struct sock_listen *options)
 {
 	if (options->has_mode && chmod(path, options->mode) < 0)
 		return -errno;
@@ -106,7 +105,8 @@ static int listen_unix(int fd, const struct address *address, const struct sock_
 
 	if (error < 0)
 		return error;
-	error = set_owner(address->un.sun_path, options);
+	/* Nobody can connect before listen(2), so there is no moment with the wrong mode. */
+	error = sock_set_owner(address->un.sun_path, options);
 	if (error == 0)
 		error = sock_relisten(fd, options->backlog);
 	if (error < 0)
@@ -135,6 +135,8 @@ int sock_listen(const struct address *address, const struct sock_listen *options
 	if (fd < 0)
 		return -errno;
 	error = prepare(fd, family);
+	if (error == 0 && options->has_soft_close)
+		error = set_linger(fd, false); /* which accepted sockets inherit */
 	if (error == 0)
 		error = family == AF_UNIX ? listen_unix(fd, address, options)
 					  : listen_internet(fd, address, options);

@@ -433,6 +433,23 @@ static inline const char *model_check_over(const struct model *model)
 	return model_check_complete(model);
 }
 
+/* Where users would say that it is. */
+static inline enum session_state model_state(const struct model *model)
+{
+	const struct model_peer *client = &model->peers[CLIENT];
+	const struct model_peer *server = &model->peers[SERVER];
+
+	if (model_is_over(model) || model->is_gentle)
+		return STATE_CLOSING;
+	if (!model->is_connected)
+		return STATE_CONNECTING;
+	if (client->is_lost || server->is_lost || (client->is_fin_read && server->is_fin_read))
+		return STATE_CLOSING;
+	if (client->is_fin_read)
+		return STATE_HALF_CLOSED_CLIENT;
+	return server->is_fin_read ? STATE_HALF_CLOSED_SERVER : STATE_OPEN;
+}
+
 static inline const char *model_check(const struct model *model)
 {
 	const struct session *session = &model->session;
@@ -442,6 +459,8 @@ static inline const char *model_check(const struct model *model)
 		broken = model_check_side(model, side);
 	if (broken)
 		return broken;
+	if (session_state(session) != model_state(model))
+		return "not in the state that users are told";
 	if (model_is_over(model))
 		return model_check_over(model);
 	if (model->is_cut_short)

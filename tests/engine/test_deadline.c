@@ -81,10 +81,27 @@ static void acknowledge_all(struct session *session, int64_t now_us)
 			move(session, SESSION_ACKED, side, 0, now_us);
 }
 
+/* What users are told is the deadline that a relay wakes for, or, behind a look, the one that it
+ * would wake for next. Returns what a relay wakes for. */
+static struct deadline_at next_of(const struct session *session, const struct policy *policy)
+{
+	struct deadline_at next = deadline_next(session, policy);
+	struct deadline_at ending = deadline_ending_next(session, policy);
+
+	assert_int_not_equal(ending.deadline, DEADLINE_LOOK);
+	if (next.deadline != DEADLINE_LOOK) {
+		assert_int_equal(ending.deadline, next.deadline);
+		assert_int_equal(ending.at_us, next.at_us);
+	} else if (ending.deadline != DEADLINE_NONE) {
+		assert_true(ending.at_us >= next.at_us);
+	}
+	return next;
+}
+
 static void expect_at(const struct session *session, const struct policy *policy,
 		      enum deadline deadline, int64_t at_us)
 {
-	struct deadline_at next = deadline_next(session, policy);
+	struct deadline_at next = next_of(session, policy);
 
 	if (next.deadline != deadline || next.at_us != at_us)
 		fail_msg("%s at %lld us, and not %s at %lld us", deadline_name(next.deadline),
@@ -94,7 +111,7 @@ static void expect_at(const struct session *session, const struct policy *policy
 
 static void expect_none(const struct session *session, const struct policy *policy)
 {
-	struct deadline_at next = deadline_next(session, policy);
+	struct deadline_at next = next_of(session, policy);
 
 	if (next.deadline != DEADLINE_NONE)
 		fail_msg("%s, and not none", deadline_name(next.deadline));
@@ -441,6 +458,51 @@ static void test_looks_only_where_they_tell_something(void **state)
 	}
 }
 
+static void expect_ending(const struct session *session, const struct policy *policy,
+			  enum deadline deadline, int64_t at_us)
+{
+	struct deadline_at ending = deadline_ending_next(session, policy);
+
+	if (ending.deadline != deadline || (deadline != DEADLINE_NONE && ending.at_us != at_us))
+		fail_msg("users are told %s at %lld us, and not %s at %lld us",
+			 deadline_name(ending.deadline), (long long)(ending.at_us - START_US),
+			 deadline_name(deadline), (long long)(at_us - START_US));
+}
+
+/* While bytes are unacknowledged a relay wakes for looks, of which users are told nothing. */
+static void test_users_are_told_what_ends_it(void **state)
+{
+	struct policy policy = { .buffer_bytes = 4096 };
+	struct session session;
+
+	(void)state;
+	for (enum deadline i = 0; i < DEADLINES; i++)
+		policy.timeouts_us[i] = deadline_defaults_us[i];
+	start(&session);
+	expect_ending(&session, &policy, DEADLINE_CONNECT, START_US + 5 * SECOND_US);
+	tell(&session, SESSION_CONNECTED, SERVER, START_US + SECOND_US);
+	expect_ending(&session, &policy, DEADLINE_IDLE, START_US + SECOND_US + HOUR_US);
+	relay(&session, CLIENT, 9, START_US + 2 * SECOND_US);
+	assert_int_equal(deadline_next(&session, &policy).deadline, DEADLINE_LOOK);
+	expect_ending(&session, &policy, DEADLINE_IDLE, START_US + 2 * SECOND_US + HOUR_US);
+	policy.timeouts_us[DEADLINE_STALL] = MINUTE_US;
+	expect_ending(&session, &policy, DEADLINE_STALL, START_US + 2 * SECOND_US + MINUTE_US);
+	tell(&session, SESSION_ENDED, CLIENT, START_US + 3 * SECOND_US);
+	expect_ending(&session, &policy, DEADLINE_STALL, START_US + 2 * SECOND_US + MINUTE_US);
+	policy.timeouts_us[DEADLINE_STALL] = 0;
+	expect_ending(&session, &policy, DEADLINE_HALF_CLOSED,
+		      START_US + 3 * SECOND_US + 5 * MINUTE_US);
+	tell(&session, SESSION_ENDED, SERVER, START_US + 4 * SECOND_US);
+	assert_int_equal(deadline_next(&session, &policy).deadline, DEADLINE_LOOK);
+	expect_ending(&session, &policy, DEADLINE_LINGER, START_US + 4 * SECOND_US + MINUTE_US);
+	policy.timeouts_us[DEADLINE_LINGER] = 0;
+	assert_int_equal(deadline_next(&session, &policy).deadline, DEADLINE_LOOK);
+	expect_ending(&session, &policy, DEADLINE_NONE, 0);
+	acknowledge_all(&session, START_US + 5 * SECOND_US);
+	assert_int_equal(session.phase, SESSION_OVER);
+	expect_ending(&session, &policy, DEADLINE_NONE, 0);
+}
+
 /* A kernel that gets bytes acknowledged: `count` of them each `gap_us`, `times` times. */
 struct kernel {
 	int64_t begin_us;
@@ -480,7 +542,7 @@ static struct outcome run(struct session *session, const struct policy *policy, 
 	struct outcome outcome = { .last = { DEADLINE_NONE, kernel->begin_us } };
 
 	for (int i = 0; i < ALARMS_MAX && session->phase != SESSION_OVER; i++) {
-		struct deadline_at next = deadline_next(session, policy);
+		struct deadline_at next = next_of(session, policy);
 		int64_t now_us = outcome.last.at_us;
 
 		if (next.deadline == DEADLINE_NONE)
@@ -696,6 +758,7 @@ int main(void)
 		cmocka_unit_test(test_a_gentle_end_is_followed_by_linger_alone),
 		cmocka_unit_test(test_the_earliest_wins),
 		cmocka_unit_test(test_looks_only_where_they_tell_something),
+		cmocka_unit_test(test_users_are_told_what_ends_it),
 		cmocka_unit_test(test_deadlines_are_kept),
 		cmocka_unit_test(test_a_slow_reader_is_waited_for),
 		cmocka_unit_test(test_looks_keep_their_distance),

@@ -812,7 +812,8 @@ static void test_a_fact_after_the_end_changes_nothing(void **state)
 	give(&session, (struct fact)CUT(KILLED), START_US);
 	memcpy(&before, &session, sizeof(session));
 	for (enum session_event event = 0; event < SESSION_EVENTS; event++) {
-		give(&session, (struct fact){ event, SERVER, 1, ENDING_DRAINED, LOSS_RESET, 0, 0 },
+		give(&session,
+		     (struct fact){ event, SERVER, 1, ENDING_DRAINED, LOSS_RESET, DETECTORS, 0, 0 },
 		     START_US + 1);
 		assert_memory_equal(&session, &before, sizeof(session));
 	}
@@ -820,23 +821,94 @@ static void test_a_fact_after_the_end_changes_nothing(void **state)
 
 static void test_state_names(void **state)
 {
+	static const char *const names[] = { "connecting", "open", "half_closed_client",
+					     "half_closed_server", "closing" };
+
+	(void)state;
+	assert_int_equal(sizeof(names) / sizeof(names[0]), STATES);
+	for (enum session_state i = 0; i < STATES; i++)
+		assert_string_equal(session_state_name(i), names[i]);
+}
+
+/* Where a session is after each fact, up to the first empty line, which cannot be: who is connected
+ * is not connecting. */
+static const struct {
+	struct fact fact;
+	enum session_state state;
+} journeys[][7] = {
+	{ { SPOKE, STATE_CONNECTING },
+	  { NEXT, STATE_CONNECTING },
+	  { CONNECTED, STATE_OPEN },
+	  { ENDED(SERVER), STATE_HALF_CLOSED_SERVER },
+	  { ENDED(CLIENT), STATE_CLOSING },
+	  { ACKED(CLIENT, 0), STATE_CLOSING } },
+	{ { CONNECTED, STATE_OPEN },
+	  { READ(CLIENT, 3), STATE_OPEN },
+	  { ENDED(CLIENT), STATE_HALF_CLOSED_CLIENT },
+	  { WROTE(CLIENT, 3), STATE_HALF_CLOSED_CLIENT },
+	  { ENDED(SERVER), STATE_CLOSING } },
+	/* A side that is lost is the beginning of the end, in whatever state. */
+	{ { CONNECTED, STATE_OPEN },
+	  { RESET(CLIENT), STATE_CLOSING },
+	  { EXHAUSTED(CLIENT), STATE_CLOSING } },
+	{ { CONNECTED, STATE_OPEN },
+	  { ENDED(CLIENT), STATE_HALF_CLOSED_CLIENT },
+	  { RESET(SERVER), STATE_CLOSING } },
+	{ { RESET_UNREAD(5), STATE_CONNECTING }, { CONNECTED, STATE_CLOSING } },
+	{ { RESET_UNREAD(0), STATE_CLOSING } },
+	{ { CONNECTED, STATE_OPEN },
+	  { EXPIRED_MILD(IDLE_TIMEOUT), STATE_CLOSING },
+	  { ENDED(CLIENT), STATE_CLOSING },
+	  { ENDED(SERVER), STATE_CLOSING } },
+	{ { EXPIRED_MILD(CONNECT_TIMEOUT), STATE_CLOSING } },
+	{ { CUT(KILLED), STATE_CLOSING } },
+};
+
+static void test_states(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(journeys) / sizeof(journeys[0]); i++) {
+		struct session session;
+
+		start(&session);
+		assert_int_equal(session_state(&session), STATE_CONNECTING);
+		for (size_t j = 0; journeys[i][j].fact.event != SESSION_CONNECTED ||
+				   journeys[i][j].state != STATE_CONNECTING;
+		     j++) {
+			give(&session, journeys[i][j].fact, START_US);
+			if (session_state(&session) != journeys[i][j].state)
+				fail_msg("journey %zu, step %zu: %s", i, j,
+					 session_state_name(session_state(&session)));
+		}
+	}
+}
+
+/* What found a peer dead is kept for each side; a reset has no detector. */
+static void test_detectors(void **state)
+{
 	struct session session;
 
 	(void)state;
-	start(&session);
-	assert_string_equal(session_state_name(&session), "connecting");
-	give(&session, (struct fact)CONNECTED, START_US);
-	assert_string_equal(session_state_name(&session), "open");
-	give(&session, (struct fact)ENDED(SERVER), START_US);
-	assert_string_equal(session_state_name(&session), "half_closed_server");
-	give(&session, (struct fact)ENDED(CLIENT), START_US);
-	assert_string_equal(session_state_name(&session), "closing");
-	start(&session);
-	give(&session, (struct fact)CONNECTED, START_US);
-	give(&session, (struct fact)ENDED(CLIENT), START_US);
-	assert_string_equal(session_state_name(&session), "half_closed_client");
-	give(&session, (struct fact)RESET(SERVER), START_US);
-	assert_string_equal(session_state_name(&session), "closing");
+	for (enum detector detector = 0; detector < DETECTORS; detector++)
+		for (enum side side = CLIENT; side < SIDES; side++) {
+			struct fact dead = DEAD(side);
+
+			dead.detector = detector;
+			start(&session);
+			give(&session, (struct fact)CONNECTED, START_US);
+			give(&session, (struct fact)READ(side, 1), START_US);
+			give(&session, dead, START_US);
+			assert_int_equal(session.legs[side].detector, detector);
+			assert_int_equal(session.legs[side].loss, LOSS_DEAD);
+			/* Whatever becomes of the other one. */
+			dead.side = other(side);
+			dead.detector = (detector + 1) % DETECTORS;
+			give(&session, dead, START_US);
+			assert_int_equal(session.legs[side].detector, detector);
+			assert_int_equal(session.legs[other(side)].detector, dead.detector);
+			assert_int_equal(session.ending,
+					 side == CLIENT ? ENDING_CLIENT_DEAD : ENDING_SERVER_DEAD);
+		}
 }
 
 static void test_names(void **state)
@@ -877,6 +949,8 @@ int main(void)
 		cmocka_unit_test(test_bytes_alone_wish_nothing),
 		cmocka_unit_test(test_a_fact_after_the_end_changes_nothing),
 		cmocka_unit_test(test_state_names),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_detectors),
 		cmocka_unit_test(test_names),
 	};
 

@@ -327,7 +327,8 @@ static void knock_on_a_closed_door(uint32_t number)
 	for (enum session_event event = 0; event < SESSION_EVENTS; event++)
 		for (enum side side = CLIENT; side < SIDES; side++) {
 			struct session session = model.session;
-			struct fact fact = { event, side, 1, ENDING_KILLED, LOSS_DEAD, true, true };
+			struct fact fact = { event,     side,          1,    ENDING_KILLED,
+					     LOSS_DEAD, DETECTOR_LINK, true, true };
 
 			if (session_step(&session, &fact, NOW_US + 1) != 0 ||
 			    memcmp(&session, &model.session, sizeof(session)) != 0)

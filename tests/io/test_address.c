@@ -330,6 +330,102 @@ static void test_endpoints_say_the_same(void **state)
 	assert_int_equal(endpoint_of(&address).port, 80);
 }
 
+static const struct {
+	const char *text;
+	const char *canonical; /* with port 0 */
+	unsigned prefix;
+} networks[] = {
+	{ "10.1.2.3", "10.1.2.3:0", 32 },
+	{ "0.0.0.0", "0.0.0.0:0", 32 },
+	{ "0.0.0.0/0", "0.0.0.0:0", 0 },
+	{ "10.0.0.0/8", "10.0.0.0:0", 8 },
+	{ "10.0.0.0/08", "10.0.0.0:0", 8 },
+	{ "10.255.255.255/9", "10.128.0.0:0", 9 },
+	{ "255.255.255.255/31", "255.255.255.254:0", 31 },
+	{ "255.255.255.255/32", "255.255.255.255:0", 32 },
+	{ "255.255.255.255/0", "0.0.0.0:0", 0 },
+	{ "::", "[::]:0", 128 },
+	{ "::/0", "[::]:0", 0 },
+	{ "2001:DB8::1", "[2001:db8::1]:0", 128 },
+	{ "2001:db8:ffff::1/33", "[2001:db8:8000::]:0", 33 },
+	{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/127",
+	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe]:0", 127 },
+	{ "::ffff:10.0.0.5/104", "[::ffff:10.0.0.0]:0", 104 },
+	{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128",
+	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:0", 128 },
+};
+
+static const char *const no_networks[] = {
+	"",
+	"/",
+	"/8",
+	"10",
+	"10.0.0",
+	"10.0.0.0/",
+	"10.0.0.0/33",
+	"10.0.0.0/-1",
+	"10.0.0.0/+8",
+	"10.0.0.0/ 8",
+	"10.0.0.0/8 ",
+	"10.0.0.0/8/8",
+	"10.0.0.0/255.0.0.0",
+	"10.0.0.0/99999999999999999999",
+	"10.0.0.256",
+	"010.0.0.1",
+	"0x0a.0.0.1",
+	" 10.0.0.1",
+	"10.0.0.1 ",
+	"10.0.0.1:80",
+	"10.*",
+	"*",
+	"::/129",
+	"::1::",
+	"[::1]",
+	"[::1]:80",
+	"[::1]/128",
+	"fe80::1%lo",
+	"fe80::1%1/64",
+	"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555",
+	"localhost",
+	"unix",
+	"unix:/run/app.sock",
+	"-",
+};
+
+static void test_reads_networks(void **state)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(networks) / sizeof(*networks); i++) {
+		struct endpoint network = { .port = 80, .scope = 5 };
+		unsigned prefix = 777;
+
+		assert_int_equal(address_parse_network(networks[i].text, &network, &prefix), 0);
+		assert_string_equal(endpoint_format(&network, text, sizeof(text)),
+				    networks[i].canonical);
+		assert_int_equal(prefix, networks[i].prefix);
+		assert_int_equal(network.scope, 0);
+		assert_true(endpoint_is_within(&network, &network, prefix));
+	}
+}
+
+static void test_refuses_what_is_no_network(void **state)
+{
+	struct endpoint network, before;
+	unsigned prefix = 777;
+
+	(void)state;
+	memset(&network, 0x5a, sizeof(network));
+	before = network;
+	for (size_t i = 0; i < sizeof(no_networks) / sizeof(*no_networks); i++) {
+		if (address_parse_network(no_networks[i], &network, &prefix) != -EINVAL)
+			fail_msg("\"%s\" is taken", no_networks[i]);
+		assert_memory_equal(&network, &before, sizeof(network));
+		assert_int_equal(prefix, 777);
+	}
+}
+
 static void test_resolve_takes_addresses_as_they_are(void **state)
 {
 	struct address found[2];
@@ -422,6 +518,8 @@ int main(void)
 		cmocka_unit_test(test_tells_addresses_apart),
 		cmocka_unit_test(test_the_same_path_is_equal_however_it_is_stored),
 		cmocka_unit_test(test_endpoints_say_the_same),
+		cmocka_unit_test(test_reads_networks),
+		cmocka_unit_test(test_refuses_what_is_no_network),
 		cmocka_unit_test(test_resolve_takes_addresses_as_they_are),
 		cmocka_unit_test(test_resolve_says_why_not),
 		cmocka_unit_test(test_resolve_looks_names_up),

@@ -1,5 +1,10 @@
-/* io/liveness: exactly the options asked for, at the edges of what the kernel takes. */
+/*
+ * io/liveness: exactly the options asked for, at the edges of what the kernel takes; and what the
+ * kernel tells of connections in many states, of which this must stay true for operators to trust.
+ */
 #include <finback/io/liveness.h>
+
+#include <linux/filter.h>
 
 #include "peers.h"
 
@@ -135,6 +140,329 @@ static void what_is_no_tcp_socket(void **state)
 	close_pair(&pair);
 }
 
+/* ---- what the kernel knows ---------------------------------------------------------------------
+ */
+
+/* A connection whose peer's kernel hears nothing any more: it drops all that arrives. */
+static void deafen(int peer)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog program = { .len = 1, .filter = &nothing };
+
+	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
+			 0);
+}
+
+static struct tcp_facts facts_of(int fd)
+{
+	struct tcp_facts facts;
+
+	assert_int_equal(liveness_read(fd, &facts), 0);
+	return facts;
+}
+
+static void expect_facts(int fd, const char *state, uint32_t outstanding, uint32_t unread)
+{
+	struct tcp_facts facts = facts_of(fd);
+
+	assert_string_equal(tcp_state_name(facts.state), state);
+	assert_int_equal(facts.unacked_bytes + facts.unsent_bytes, outstanding);
+	assert_int_equal(facts.unread_bytes, unread);
+}
+
+static void wait_for_state(int fd, int state)
+{
+	for (int waited_ms = 0; tcp_state(fd) != state; waited_ms++) {
+		assert_true(waited_ms < PATIENCE_MS);
+		sleep_ms(1);
+	}
+}
+
+static void wait_for_unread(int fd, uint32_t bytes)
+{
+	for (int waited_ms = 0; sock_unread(fd) != bytes; waited_ms++) {
+		assert_true(waited_ms < PATIENCE_MS);
+		sleep_ms(1);
+	}
+}
+
+static void an_open_connection(void **state)
+{
+	struct pair pair = tcp_pair();
+	struct tcp_facts facts;
+
+	(void)state;
+	expect_facts(pair.ours, "ESTABLISHED", 0, 0);
+	put(pair.ours, "ping");
+	wait_until_acked(pair.ours);
+	put(pair.peer, "hello");
+	wait_for_unread(pair.ours, 5);
+	expect_facts(pair.ours, "ESTABLISHED", 0, 5);
+	facts = facts_of(pair.ours);
+	assert_in_range(facts.rtt_us, 1, 1000000);
+	assert_int_equal(facts.retransmits, 0);
+	assert_int_equal(facts.total_retransmits, 0);
+	assert_int_equal(facts.probes, 0);
+	expect_text(pair.ours, "hello");
+	expect_facts(pair.ours, "ESTABLISHED", 0, 0);
+	close_pair(&pair);
+}
+
+static void half_closed_by_us(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	put(pair.ours, "bye");
+	assert_int_equal(sock_finish(pair.ours), 0);
+	wait_for_state(pair.ours, TCP_FIN_WAIT2);
+	put(pair.peer, "answer");
+	wait_for_unread(pair.ours, 6);
+	expect_facts(pair.ours, "FIN_WAIT2", 0, 6);
+	close_pair(&pair);
+}
+
+/* The peer's FIN is no byte to be read. */
+static void half_closed_by_the_peer(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	put(pair.peer, "hello");
+	send_fin(pair.peer);
+	wait_for_state(pair.ours, TCP_CLOSE_WAIT);
+	expect_facts(pair.ours, "CLOSE_WAIT", 0, 5);
+	expect_text(pair.ours, "hello");
+	expect_result(pair.ours, 0);
+	expect_facts(pair.ours, "CLOSE_WAIT", 0, 0);
+	close_pair(&pair);
+}
+
+static void closed_by_both(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	send_fin(pair.peer);
+	expect_result(pair.ours, 0);
+	assert_int_equal(sock_finish(pair.ours), 0);
+	wait_for_state(pair.ours, TCP_CLOSE);
+	expect_facts(pair.ours, "CLOSE", 0, 0);
+	close_pair(&pair);
+}
+
+/* What came before the reset can still be read; to look takes no error away. */
+static void after_a_reset(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	put(pair.peer, "last");
+	wait_for_unread(pair.ours, 4);
+	send_reset(&pair.peer);
+	wait_for_state(pair.ours, TCP_CLOSE);
+	expect_facts(pair.ours, "CLOSE", 0, 4);
+	expect_text(pair.ours, "last");
+	expect_result(pair.ours, -ECONNRESET);
+	close_pair(&pair);
+}
+
+/* The peer reads nothing: its window shuts, and what is left may not even be sent. */
+static void a_shut_window(void **state)
+{
+	struct pair pair = small_tcp_pair();
+	struct tcp_facts facts;
+	uint32_t left;
+
+	(void)state;
+	(void)fill(pair.ours);
+	for (int waited_ms = 0; facts_of(pair.ours).unacked_bytes > 0; waited_ms++) {
+		assert_true(waited_ms < PATIENCE_MS);
+		sleep_ms(1);
+	}
+	left = sock_unacked(pair.ours);
+	assert_true(left > 0);
+	facts = facts_of(pair.ours);
+	assert_int_equal(facts.unsent_bytes, left);
+	assert_int_equal(facts.retransmits, 0);
+	assert_int_equal(sock_finish(pair.ours), 0);
+	facts = facts_of(pair.ours);
+	assert_string_equal(tcp_state_name(facts.state), "FIN_WAIT1");
+	assert_int_equal(facts.unacked_bytes + facts.unsent_bytes, left + 1); /* the FIN */
+	close_pair(&pair);
+}
+
+/* A listener that accepts nobody: its kernel drops the SYN. Nothing was ever heard. */
+static void before_the_first_answer(void **state)
+{
+	struct address address = loopback();
+	int listener = peer_listening(&address, 0);
+	struct address bound = address_of(listener);
+	int first = peer_connected(&bound);
+	struct tcp_facts facts;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(sock_connect(&bound, &fd), -EINPROGRESS);
+	facts = facts_of(fd);
+	assert_string_equal(tcp_state_name(facts.state), "SYN_SENT");
+	assert_int_equal(facts.unacked_bytes + facts.unsent_bytes + facts.unread_bytes, 0);
+	assert_int_equal(facts.last_heard_ms, 0);
+	sock_close(fd);
+	(void)close(first);
+	(void)close(listener);
+}
+
+#define NAP_MS 400
+
+static void how_long_ago_it_was_heard(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	assert_true(facts_of(pair.ours).last_heard_ms < NAP_MS / 2);
+	sleep_ms(NAP_MS);
+	assert_in_range(facts_of(pair.ours).last_heard_ms, NAP_MS - 20, PATIENCE_MS);
+	put(pair.peer, "x"); /* a byte is a word */
+	wait_for_unread(pair.ours, 1);
+	assert_true(facts_of(pair.ours).last_heard_ms < NAP_MS / 2);
+	sleep_ms(NAP_MS);
+	put(pair.ours, "x"); /* so is an acknowledgement */
+	wait_until_acked(pair.ours);
+	assert_true(facts_of(pair.ours).last_heard_ms < NAP_MS / 2);
+	close_pair(&pair);
+}
+
+static const struct keepalive impatient = {
+	.is_set = true, .idle_s = 1, .interval_s = 1, .count = 2, .user_timeout_ms = 0
+};
+
+/* An idle peer that is there answers the kernel's probes. */
+static void an_answer_to_keepalive_is_heard(void **state)
+{
+	struct pair pair = tcp_pair();
+
+	(void)state;
+	assert_int_equal(liveness_apply(pair.ours, &impatient), 0);
+	sleep_ms(1700);
+	assert_true(facts_of(pair.ours).last_heard_ms < 1200);
+	assert_int_equal(facts_of(pair.ours).probes, 0);
+	close_pair(&pair);
+}
+
+/* ---- a peer that has vanished ------------------------------------------------------------------
+ */
+
+/* A deaf peer, and what finds that out. */
+struct vanished {
+	struct pair pair;
+	enum detector detector;
+	uint32_t outstanding;
+};
+
+static void vanish(struct vanished *one, const char *unacked, bool has_fin)
+{
+	const struct keepalive keepalive = {
+		.is_set = true, .idle_s = 1, .interval_s = 1, .count = 1, .user_timeout_ms = 1500
+	};
+
+	one->pair = tcp_pair();
+	one->outstanding = (uint32_t)strlen(unacked) + has_fin;
+	one->detector = one->outstanding > 0 ? DETECTOR_USER_TIMEOUT : DETECTOR_KEEPALIVE;
+	assert_int_equal(liveness_apply(one->pair.ours, &keepalive), 0);
+	deafen(one->pair.peer);
+	if (*unacked)
+		put(one->pair.ours, unacked);
+	if (has_fin)
+		assert_int_equal(sock_finish(one->pair.ours), 0);
+}
+
+static void expect_found(struct vanished *one)
+{
+	assert_true(wait_for(one->pair.ours, POLLERR, PATIENCE_MS) & POLLERR);
+	assert_int_equal(liveness_detector(one->pair.ours), one->detector);
+	expect_facts(one->pair.ours, "CLOSE", one->outstanding, 0);
+	assert_int_equal(sock_take_error(one->pair.ours), -ETIMEDOUT);
+	/* It can be asked for after the error, too. */
+	assert_int_equal(liveness_detector(one->pair.ours), one->detector);
+	close_pair(&one->pair);
+}
+
+static void what_finds_it(void **state)
+{
+	struct vanished all[4];
+
+	(void)state;
+	vanish(&all[0], "", false);
+	vanish(&all[1], "unheard", false);
+	vanish(&all[2], "", true);
+	vanish(&all[3], "unheard", true);
+	for (size_t i = 0; i < 4; i++)
+		expect_found(&all[i]);
+}
+
+static void signs_that_it_may_have_vanished(void **state)
+{
+	struct pair busy = tcp_pair();
+	struct pair idle = tcp_pair();
+	struct pair shut = small_tcp_pair();
+	struct tcp_facts facts;
+
+	(void)state;
+	assert_int_equal(liveness_apply(idle.ours, &impatient), 0);
+	(void)fill(shut.ours);
+	deafen(busy.peer);
+	deafen(idle.peer);
+	deafen(shut.peer);
+	put(busy.ours, "unheard");
+	sleep_ms(1500);
+	facts = facts_of(busy.ours);
+	assert_int_equal(facts.unacked_bytes, 7);
+	assert_int_equal(facts.unsent_bytes, 0);
+	assert_in_range(facts.retransmits, 1, 8);
+	assert_in_range(facts.total_retransmits, facts.retransmits, 8);
+	assert_in_range(facts.last_heard_ms, 1400, PATIENCE_MS);
+	facts = facts_of(idle.ours);
+	assert_int_equal(facts.probes, 1);
+	assert_int_equal(facts.retransmits, 0);
+	facts = facts_of(shut.ours);
+	assert_in_range(facts.probes, 1, 8);
+	assert_true(facts.unsent_bytes > 0);
+	close_pair(&busy);
+	close_pair(&idle);
+	close_pair(&shut);
+}
+
+static void what_has_no_facts(void **state)
+{
+	struct pair pair = unix_pair();
+	struct tcp_facts facts = { .state = 99 };
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(liveness_read(pair.ours, &facts), -EOPNOTSUPP);
+	assert_int_equal(liveness_read(fds[0], &facts), -ENOTSOCK);
+	assert_int_equal(liveness_read(-1, &facts), -EBADF);
+	assert_int_equal(facts.state, 99); /* left alone */
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	close_pair(&pair);
+}
+
+static void words_for_states(void **state)
+{
+	static const char *const names[] = { "-",          "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
+					     "FIN_WAIT1",  "FIN_WAIT2",   "TIME_WAIT", "CLOSE",
+					     "CLOSE_WAIT", "LAST_ACK",    "LISTEN",    "CLOSING" };
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++)
+		assert_string_equal(tcp_state_name(i), names[i]);
+	assert_string_equal(tcp_state_name(12), "-"); /* a kernel's word of tomorrow */
+	assert_string_equal(tcp_state_name(UINT32_MAX), "-");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +472,19 @@ int main(void)
 		cmocka_unit_test(clearing_switches_off),
 		cmocka_unit_test(a_live_connection_takes_them_too),
 		cmocka_unit_test(what_is_no_tcp_socket),
+		cmocka_unit_test(an_open_connection),
+		cmocka_unit_test(half_closed_by_us),
+		cmocka_unit_test(half_closed_by_the_peer),
+		cmocka_unit_test(closed_by_both),
+		cmocka_unit_test(after_a_reset),
+		cmocka_unit_test(a_shut_window),
+		cmocka_unit_test(before_the_first_answer),
+		cmocka_unit_test(how_long_ago_it_was_heard),
+		cmocka_unit_test(an_answer_to_keepalive_is_heard),
+		cmocka_unit_test(what_finds_it),
+		cmocka_unit_test(signs_that_it_may_have_vanished),
+		cmocka_unit_test(what_has_no_facts),
+		cmocka_unit_test(words_for_states),
 	};
 
 	return cmocka_run_group_tests_name("io/liveness", tests, NULL, NULL);

@@ -229,6 +229,39 @@ static void close_before_the_acknowledgement_loses_the_tail(void **state)
 	close_pair(&pair);
 }
 
+/* Writes, closes, and wants the peer to read all of it and an end of file, whatever it does. */
+static void close_softly(const struct address *address)
+{
+	struct sock_listen soft = plain;
+	struct address bound;
+	int listener;
+	int ours;
+	int peer;
+
+	soft.has_soft_close = true;
+	listener = sock_listen(address, &soft);
+	assert_true(listener >= 0);
+	bound = address_of(listener);
+	peer = peer_connected(&bound);
+	ours = accepted(listener);
+	check_flags(ours);
+	put(ours, "an answer");
+	sock_close(ours);
+	expect_text(peer, "an answer");
+	expect_result(peer, 0);
+	assert_int_equal(sock_take_error(peer), 0);
+	(void)close(peer);
+	sock_close(listener);
+}
+
+static void a_soft_close_delivers_what_was_written(void **state)
+{
+	struct address address = loopback();
+
+	(void)state;
+	close_softly(&address);
+}
+
 static void close_after_both_fins_does_not_reset(void **state)
 {
 	(void)state;
@@ -963,6 +996,7 @@ int main(void)
 		cmocka_unit_test(close_after_the_peers_fin_alone_resets),
 		cmocka_unit_test(close_after_our_fin_alone_resets),
 		cmocka_unit_test(close_before_the_acknowledgement_loses_the_tail),
+		cmocka_unit_test(a_soft_close_delivers_what_was_written),
 		cmocka_unit_test(close_after_both_fins_does_not_reset),
 		cmocka_unit_test(a_killed_process_resets_its_peers),
 		cmocka_unit_test(closing_nothing_is_fine),

@@ -52,6 +52,10 @@ struct deadline_at {
 	int64_t at_us;
 };
 
+/* The earliest deadline that would end the session, or its connect attempt: what
+ * users are told. Looks are left out. */
+struct deadline_at deadline_ending_next(const struct session *session, const struct policy *policy);
+
 /* The earliest deadline of the session, which may lie in the past: then it has passed. */
 struct deadline_at deadline_next(const struct session *session, const struct policy *policy);
 

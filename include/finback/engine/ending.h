@@ -33,7 +33,19 @@ enum ending {
 	ENDINGS
 };
 
+/* What found out that a peer had vanished. */
+enum detector {
+	DETECTOR_KEEPALIVE,    /* the kernel's probes of an idle connection had no answer */
+	DETECTOR_USER_TIMEOUT, /* what was sent was not acknowledged, or the way there is gone */
+	DETECTOR_PROBE,        /* the application probe had no answer */
+	DETECTOR_LINK,         /* the heartbeat of a framed link stopped */
+	DETECTORS
+};
+
 /* The ending's name in the contract's words, e.g. "client_reset"; "none" while the session runs. */
 const char *ending_name(enum ending ending);
+
+/* "keepalive", "user_timeout", "probe", "link". */
+const char *detector_name(enum detector detector);
 
 #endif

@@ -1,6 +1,7 @@
 #ifndef FINBACK_ENGINE_ENDPOINT_H
 #define FINBACK_ENGINE_ENDPOINT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -21,5 +22,11 @@ struct endpoint {
 	uint32_t scope; /* IPv6 zone, 0: none */
 	uint8_t ip[16]; /* network byte order; IPv4 in the first four */
 };
+
+/* Whether an address lies in a network: the same family, and the first `prefix` bits alike (at most
+ * 32 for IPv4, 128 for IPv6). An IPv4 peer of an IPv6 socket ("::ffff:10.0.0.5", RFC 4291 section
+ * 2.5.5.2) lies in IPv4 networks, too. */
+bool endpoint_is_within(const struct endpoint *endpoint, const struct endpoint *network,
+			unsigned prefix);
 
 #endif

@@ -31,6 +31,16 @@ enum session_phase {
 	SESSION_PHASES
 };
 
+/* Where a session is, in the words that users see. */
+enum session_state {
+	STATE_CONNECTING,
+	STATE_OPEN,               /* both flows run */
+	STATE_HALF_CLOSED_CLIENT, /* the client's flow has ended, the server's runs */
+	STATE_HALF_CLOSED_SERVER,
+	STATE_CLOSING, /* both have ended, or a side is lost: the last bytes are delivered */
+	STATES
+};
+
 enum session_event {
 	SESSION_CONNECTED, /* the server answered */
 	SESSION_SPOKE,     /* the client's first byte or FIN waits in its socket */
@@ -60,7 +70,8 @@ struct fact {
 	uint32_t count;
 	enum ending ending;
 	enum loss loss;
-	bool is_after_fin; /* SESSION_LOST: its FIN was genuine and came before */
+	enum detector detector; /* SESSION_LOST, LOSS_DEAD: what found it */
+	bool is_after_fin;      /* SESSION_LOST: its FIN was genuine and came before */
 	bool is_gentle;
 };
 
@@ -96,6 +107,7 @@ struct leg {
 	int32_t fd;         /* -1: none */
 	uint32_t acked;     /* bytes acknowledged so far at the last look, modulo 2^32 */
 	uint8_t loss;       /* enum loss */
+	uint8_t detector;   /* enum detector, where loss is LOSS_DEAD */
 	bool is_after_fin;  /* it was lost, but its FIN came before and counts */
 	bool has_fin_read;  /* its FIN was read */
 	bool has_fin_sent;  /* our FIN went to it */
@@ -152,9 +164,11 @@ bool session_is_outstanding(const struct session *session, enum side side);
 /* When a byte last moved in either flow, or was acknowledged by either side. */
 int64_t session_progress_us(const struct session *session);
 
-/* The contract's word for where the session is: connecting, open, half_closed_client,
- * half_closed_server, closing. */
-const char *session_state_name(const struct session *session);
+/* Where the session is. */
+enum session_state session_state(const struct session *session);
+
+/* Its word: "connecting", "open", "half_closed_client", "half_closed_server", "closing". */
+const char *session_state_name(enum session_state state);
 
 /* "client", "server", "finback"; "-" for nobody. */
 const char *closer_name(enum closer closer);

@@ -59,4 +59,10 @@ struct endpoint endpoint_of(const struct address *address);
 /* Writes the text of an endpoint: "10.0.0.5:80", "unix", or "-" for none. Returns `text`. */
 char *endpoint_format(const struct endpoint *endpoint, char *text, size_t size);
 
+/* Reads an IP address or a network: "10.1.2.3", "10.0.0.0/8", "2001:db8::/32"; without a port,
+ * brackets or a zone. *ret_prefix is how many of its first bits count, all of them for an address;
+ * those behind are cleared in *ret, whose port is 0: "10.1.2.3/8" is 10.0.0.0/8. Returns 0 or
+ * -EINVAL, with both untouched. */
+int address_parse_network(const char *text, struct endpoint *ret, unsigned *ret_prefix);
+
 #endif

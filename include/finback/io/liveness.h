@@ -1,7 +1,10 @@
 #ifndef FINBACK_IO_LIVENESS_H
 #define FINBACK_IO_LIVENESS_H
 
+#include <finback/engine/ending.h>
+
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * How the kernel is asked to find a peer that vanished: tcp(7) SO_KEEPALIVE, TCP_KEEPIDLE,
@@ -24,6 +27,30 @@ struct keepalive {
  * now. Sockets accepted from a listener inherit them. Nothing where `is_set` is false. Returns 0 or
  * -errno. */
 int liveness_apply(int fd, const struct keepalive *keepalive);
+
+/* What the kernel knows of a connection (tcp(7) TCP_INFO, SIOCOUTQ, SIOCINQ). */
+struct tcp_facts {
+	uint8_t state;              /* TCP_ESTABLISHED ... of <netinet/tcp.h>; 0: no TCP socket */
+	uint8_t retransmits;        /* of the oldest segment, in a row, without an answer */
+	uint8_t probes;             /* window or keepalive probes without an answer */
+	uint32_t rtt_us;            /* smoothed */
+	uint32_t unacked_bytes;     /* sent and not acknowledged; a FIN counts as one */
+	uint32_t unsent_bytes;      /* written and not sent yet; a FIN counts as one */
+	uint32_t unread_bytes;      /* received and not read by us */
+	uint32_t total_retransmits; /* segments sent again, since the start */
+	uint32_t last_heard_ms;     /* since the last segment with data or an acknowledgement; 0 in
+				     * SYN_SENT, where there was none */
+};
+
+/* Reads them. Returns 0 or -errno; -EOPNOTSUPP for what is no TCP socket. */
+int liveness_read(int fd, struct tcp_facts *ret_facts);
+
+/* The kernel's word for a state: "ESTABLISHED", "FIN_WAIT2" ...; "-" for none. */
+const char *tcp_state_name(unsigned state);
+
+/* What found that the peer of this socket has vanished, after the kernel has said so by an error:
+ * while something was unacknowledged the user timeout, else keepalive. */
+enum detector liveness_detector(int fd);
 
 /* Switches keepalive and the user timeout off. Returns 0 or -errno. */
 int liveness_clear(int fd);

@@ -10,12 +10,14 @@
 /*
  * Stream sockets: listen, accept, connect, finish writing, errors and what is still unacknowledged.
  * Every socket made here is non-blocking and close-on-exec, and has SO_LINGER {1, 0}: to close it
- * before both FINs were acknowledged, or to die, resets the peer (tcp(7), socket(7)).
+ * before both FINs were acknowledged, or to die, resets the peer (tcp(7), socket(7)). Those of a
+ * listening socket that was asked for with has_soft_close have not.
  */
 
 struct sock_listen {
 	int backlog;
-	bool has_mode; /* UNIX: */
+	bool has_soft_close; /* without SO_LINGER: what was written before close(2) still goes */
+	bool has_mode;       /* UNIX: */
 	mode_t mode;
 	uid_t owner; /* (uid_t)-1: unchanged */
 	gid_t group; /* (gid_t)-1: unchanged */
@@ -24,6 +26,9 @@ struct sock_listen {
 /* Binds and listens. For a UNIX path a stale socket file is replaced, a live one is -EADDRINUSE.
  * Returns the descriptor or -errno. */
 int sock_listen(const struct address *address, const struct sock_listen *options);
+
+/* Gives a socket's file the mode and the owner of `options`. Returns 0 or -errno. */
+int sock_set_owner(const char *path, const struct sock_listen *options);
 
 /* Changes the backlog of a listening socket; what waits in it stays. Returns 0 or -errno. */
 int sock_relisten(int fd, int backlog);
