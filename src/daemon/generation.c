@@ -6,6 +6,7 @@
  */
 #include <finback/daemon/generation.h>
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ struct pool_memory {
 };
 
 struct load_memory {
-	char *name;
+	char *name; /* load.name, to be freed */
 	struct pool_load load;
 	struct load_memory *next;
 };
@@ -124,6 +125,7 @@ static struct pool_load *remember_load(struct pool_memory *pool, const char *nam
 		free(load);
 		return NULL;
 	}
+	load->load.name = load->name;
 	load->next = pool->loads;
 	pool->loads = load;
 	return &load->load;
@@ -137,6 +139,7 @@ static bool fill_pool(struct pool *pool, const struct config_pool *config,
 	if (!memory)
 		return false;
 	pool->config = config;
+	pool->name = memory->name;
 	pool->turn = &memory->turn;
 	for (size_t i = 0; i < config->balance.count; i++) {
 		pool->loads[i] = remember_load(memory, config->servers[i].name);
@@ -210,9 +213,17 @@ void generation_unref(struct generation *generation)
 	free(generation);
 }
 
+/* A worker moves a session in some nanoseconds, unless it is interrupted there: then it needs the
+ * CPU that this thread gives up. */
+static void sum_block(struct counters_sum *sum, const struct counters *counters)
+{
+	while (!counters_sum(sum, counters))
+		(void)sched_yield(); /* it cannot fail on Linux */
+}
+
 void tally_sum(const struct tally *tally, struct counters_sum *ret_sum)
 {
 	*ret_sum = (struct counters_sum){ 0 };
 	for (size_t i = 0; i < tally->workers; i++)
-		counters_sum(ret_sum, &tally->workers_counters[i]);
+		sum_block(ret_sum, &tally->workers_counters[i]);
 }

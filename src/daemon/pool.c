@@ -46,8 +46,12 @@ static bool pick(struct pool_attempt *attempt)
 	uint32_t loads[BALANCE_SERVERS_MAX];
 	int server;
 
-	for (size_t i = 0; i < balance->count; i++)
+	for (size_t i = 0; i < balance->count; i++) {
 		loads[i] = atomic_load_explicit(&pool->loads[i]->sessions, memory_order_relaxed);
+		if (atomic_load_explicit(&pool->loads[i]->state, memory_order_relaxed) !=
+		    POOL_READY)
+			balance_mark_tried(&attempt->tried, i);
+	}
 	server = balance_pick(balance, attempt->turn, loads, &attempt->tried);
 	if (server == BALANCE_NONE)
 		return false;
@@ -137,13 +141,36 @@ static enum pool_failure failure_of(int error)
 	}
 }
 
+static void count(const struct pool_attempt *attempt, enum pool_result result)
+{
+	struct pool_load *load = attempt->pool->loads[attempt->server];
+
+	atomic_fetch_add_explicit(&load->connects[result], 1, memory_order_relaxed);
+}
+
+void pool_attempt_connected(const struct pool_attempt *attempt)
+{
+	count(attempt, POOL_RESULT_OK);
+}
+
 void pool_attempt_failed(struct pool_attempt *attempt, int error)
 {
+	static const enum pool_result results[] = {
+		[POOL_FAILURE_NONE] = POOL_RESULT_FAILED,
+		[POOL_FAILURE_REFUSED] = POOL_RESULT_REFUSED,
+		[POOL_FAILURE_TIMEOUT] = POOL_RESULT_TIMEOUT,
+		[POOL_FAILURE_UNREACHABLE] = POOL_RESULT_UNREACHABLE,
+		[POOL_FAILURE_EXHAUSTED] = POOL_RESULT_FAILED,
+		[POOL_FAILURE_OTHER] = POOL_RESULT_FAILED,
+	};
+	static_assert(sizeof results / sizeof *results == POOL_FAILURES, "one for each failure");
+
 	/* It waited for room until its time was up: that is why, where the room is our own. */
 	if (error == 0 && attempt->busy_ms > 0 && attempt->busy_error != -EAGAIN)
 		error = attempt->busy_error;
 	attempt->last = failure_of(error);
 	attempt->last_error = error;
+	count(attempt, results[attempt->last]);
 	attempt->busy_ms = 0;
 	attempt->address++;
 }
@@ -165,5 +192,29 @@ enum ending pool_attempt_ending(const struct pool_attempt *attempt)
 
 const char *pool_server_name(const struct pool *pool, int server)
 {
-	return server == BALANCE_NONE ? NULL : pool->config->servers[server].name;
+	return server == BALANCE_NONE ? NULL : pool->loads[server]->name;
+}
+
+static const char *const result_names[] = {
+	[POOL_RESULT_OK] = "ok",           [POOL_RESULT_REFUSED] = "refused",
+	[POOL_RESULT_TIMEOUT] = "timeout", [POOL_RESULT_UNREACHABLE] = "unreachable",
+	[POOL_RESULT_FAILED] = "failed",
+};
+static_assert(sizeof result_names / sizeof *result_names == POOL_RESULTS, "a name for each result");
+
+const char *pool_result_name(enum pool_result result)
+{
+	return result_names[result];
+}
+
+static const char *const state_names[] = {
+	[POOL_READY] = "ready",
+	[POOL_DRAIN] = "drain",
+	[POOL_MAINT] = "maint",
+};
+static_assert(sizeof state_names / sizeof *state_names == POOL_STATES, "a name for each state");
+
+const char *pool_state_name(enum pool_state state)
+{
+	return state_names[state];
 }

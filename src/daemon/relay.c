@@ -9,6 +9,7 @@
  * The kernel tells an error once, to whoever asks first; whoever that is reports it as a loss, and
  * a read of 0 after it is no end of file.
  */
+#include <finback/io/liveness.h>
 #include <finback/io/sock.h>
 
 #include <errno.h>
@@ -57,10 +58,14 @@ static enum loss loss_of(int error)
 void relay_lose(struct relay *relay, enum side side, int error)
 {
 	struct relay_side *lost = &relay->sides[side];
+	enum detector detector = DETECTORS;
+	enum loss loss = loss_of(error);
 	uint32_t unread = 0;
 
 	if (relay->session.phase == SESSION_CONNECTING)
 		unread = sock_unread(relay->session.legs[side].fd);
+	if (loss == LOSS_DEAD)
+		detector = liveness_detector(relay->session.legs[side].fd);
 	if (relay->error == 0)
 		relay->error = error;
 	lost->is_faulty = false;
@@ -69,7 +74,8 @@ void relay_lose(struct relay *relay, enum side side, int error)
 				  .event = SESSION_LOST,
 				  .side = side,
 				  .count = unread,
-				  .loss = loss_of(error),
+				  .loss = loss,
+				  .detector = detector,
 				  .is_after_fin = error == -EPIPE || lost->is_ended,
 			  });
 }
@@ -280,14 +286,38 @@ static void look_both(struct relay *relay)
 
 /* ---- the timer ------------------------------------------------------------------------------ */
 
+/* How many lines a session that runs should have had by then. */
+static int64_t lines_until(const struct relay *relay, int64_t at_us)
+{
+	return (at_us - relay->session.accepted_us) / log_every_us(relay);
+}
+
+/* When its next line is due; 0: never. */
+static int64_t next_line_us(const struct relay *relay)
+{
+	int64_t every_us = log_every_us(relay);
+
+	if (every_us == 0)
+		return 0;
+	return relay->session.accepted_us +
+	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
+}
+
+/* The earlier of two times, of which 0 is none. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
 static void arm(struct relay *relay)
 {
 	struct relays *relays = relay->relays;
 	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 
-	if (relay->retry_us != 0 && (at_us == 0 || relay->retry_us < at_us))
-		at_us = relay->retry_us;
+	at_us = earlier(at_us, earlier(relay->retry_us, next_line_us(relay)));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
 	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
 		return;
@@ -323,6 +353,15 @@ static void expire_after_look(struct relay *relay)
 		expire(relay, next.deadline);
 }
 
+/* Nothing is kept of the lines there were: the timer fires at each of their times, or it was armed
+ * for something before it, so what lies between the two is due. */
+static void log_if_due(const struct relay *relay, int64_t armed_us)
+{
+	if (log_every_us(relay) > 0 &&
+	    lines_until(relay, relay->relays->now_us) > lines_until(relay, armed_us - 1))
+		relay_log_running(relay);
+}
+
 /* ---- the step -------------------------------------------------------------------------------- */
 
 static void send_fin(struct relay *relay, enum side side)
@@ -352,6 +391,17 @@ static void carry_out(struct relay *relay, unsigned wishes)
 		look_both(relay);
 }
 
+/* Where others count this session, now that the step is done. */
+static void count_state(struct relay *relay)
+{
+	enum session_state state = session_state(&relay->session);
+
+	if (state == relay->counted)
+		return;
+	counters_move(counters_of(relay), (enum session_state)relay->counted, state);
+	relay->counted = (uint8_t)state;
+}
+
 /* Takes in what the sockets say and does what follows from it, until nothing more follows. */
 void relay_step(struct relay *relay)
 {
@@ -374,7 +424,11 @@ void relay_step(struct relay *relay)
 	}
 	if (relay->session.phase == SESSION_OVER)
 		relay_end(relay);
-	else if (is_rearmed)
+	else
+		count_state(relay);
+	atomic_store_explicit(&relay->relays->buffer_bytes, relay->relays->pump.rest_bytes,
+			      memory_order_relaxed);
+	if (relay->session.phase != SESSION_OVER && is_rearmed)
 		arm(relay);
 }
 
@@ -403,6 +457,7 @@ void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)loop;
 	(void)events;
 	relay->relays->now_us = monotonic_us();
+	log_if_due(relay, relay->armed_us);
 	relay->armed_us = 0;
 	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
 		relay_start_attempt(relay);

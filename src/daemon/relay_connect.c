@@ -22,6 +22,8 @@
 
 void relay_drop_server(struct relay *relay)
 {
+	if (relay->session.legs[SERVER].fd >= 0)
+		count_descriptors(relay->relays, -1);
 	sock_close(relay->session.legs[SERVER].fd);
 	relay->session.legs[SERVER].fd = -1;
 	relay->sides[SERVER] = (struct relay_side){ 0 };
@@ -34,6 +36,7 @@ static void on_connected(struct relay *relay)
 	struct session *session = &relay->session;
 
 	relay->sides[SERVER].is_writable = true;
+	pool_attempt_connected(relay->attempt);
 	free(relay->attempt);
 	relay->attempt = NULL;
 	/* A kernel that refuses an option still relays: the configuration's check knows the limits.
@@ -81,6 +84,7 @@ void relay_start_attempt(struct relay *relay)
 		return;
 	}
 	session->legs[SERVER].fd = fd;
+	count_descriptors(relay->relays, 1);
 	if (poller_add(&relay->relays->poller, fd, relay, SERVER) < 0)
 		relay_cut(relay, ENDING_LIMITED);
 	else if (result == 0)

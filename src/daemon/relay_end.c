@@ -33,10 +33,20 @@ static int64_t or_else(int64_t value, int64_t otherwise)
 	return value != 0 ? value : otherwise;
 }
 
+enum detector relay_detector(const struct session *session)
+{
+	if (session->ending == ENDING_CLIENT_DEAD)
+		return (enum detector)session->legs[CLIENT].detector;
+	if (session->ending == ENDING_SERVER_DEAD)
+		return (enum detector)session->legs[SERVER].detector;
+	return DETECTORS;
+}
+
 /* What the log says of it; asks the sockets for their addresses. */
 static struct log_session describe(const struct relay *relay)
 {
 	const struct session *session = &relay->session;
+	enum detector detector = relay_detector(session);
 	int64_t now_us = relay->relays->now_us;
 	struct log_session line = {
 		.id = session->id,
@@ -44,7 +54,10 @@ static struct log_session describe(const struct relay *relay)
 		.pool = relay->route->pool->config->name,
 		.server_name = pool_server_name(relay->route->pool, relay->server),
 		.ending = (enum ending)session->ending,
-		.first_closer = closer_name((enum closer)session->closer),
+		.first_closer = session->closer == CLOSER_NONE
+					? NULL
+					: closer_name((enum closer)session->closer),
+		.detector = detector < DETECTORS ? detector_name(detector) : NULL,
 		.detail = relay->error == 0 ? NULL : strerrordesc_np(-relay->error),
 		.half_closed_ms =
 			ms_between(session->half_closed_us, or_else(session->closing_us, now_us)),
@@ -72,7 +85,13 @@ static void count_end(const struct relay *relay)
 	struct counters *counters = counters_of(relay);
 	int64_t now_us = relay->relays->now_us;
 
-	counters_add(counters, COUNTER_ENDED + session->ending, 1);
+	counters_end(counters, (enum session_state)relay->counted, (enum ending)session->ending);
+	for (int side = CLIENT; side < SIDES; side++)
+		if (session->legs[side].loss == LOSS_DEAD)
+			counters_add(counters,
+				     COUNTER_DEAD + (unsigned)side * DETECTORS +
+					     session->legs[side].detector,
+				     1);
 	if (session->connected_us != 0 && session->legs[CLIENT].loss == LOSS_RESET)
 		counters_add(counters, COUNTER_RESETS + CLIENT, 1);
 	if (session->legs[SERVER].loss == LOSS_RESET)
@@ -83,22 +102,15 @@ static void count_end(const struct relay *relay)
 				 or_else(session->closing_us, now_us) - session->half_closed_us);
 }
 
-static void unlink_relay(struct relay *relay)
-{
-	if (relay->next)
-		relay->next->previous = relay->previous;
-	if (relay->previous)
-		relay->previous->next = relay->next;
-	else
-		relay->relays->first = relay->next;
-}
-
 /* Before anything is told: who reads of the end in the log finds the sockets closed. */
 static void close_sockets(struct relay *relay)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
 		pump_drop(&relay->relays->pump, &relay->sides[side].rest);
+		if (relay->session.legs[side].fd < 0)
+			continue;
 		sock_close(relay->session.legs[side].fd);
+		count_descriptors(relay->relays, -1);
 	}
 }
 
@@ -112,12 +124,24 @@ void relay_end(struct relay *relay)
 		line = describe(relay);
 	close_sockets(relay);
 	count_end(relay);
+	relay_note_end(relay, ended_next(&relays->ended));
 	if (is_logged)
 		log_session(&line);
 	ev_timer_stop(relays->loop, &relay->timer);
 	pool_release(relay->route->pool, relay->server);
-	unlink_relay(relay);
+	roster_remove(&relays->roster, relay->session.id);
 	relay->is_dead = true;
 	relay->next_dead = relays->dead;
 	relays->dead = relay;
+}
+
+void relay_log_running(const struct relay *relay)
+{
+	struct log_session line;
+
+	if (!log_wants_session(ENDING_NONE))
+		return;
+	line = describe(relay);
+	line.state = session_state_name(session_state(&relay->session));
+	log_session_running(&line);
 }

@@ -7,7 +7,8 @@
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
- * relay_end.c counts, logs and closes, relays.c keeps all relays of one worker.
+ * relay_end.c counts, logs and closes, relay_view.c copies it for who shows it, relays.c keeps all
+ * relays of one worker.
  */
 
 struct relay_side {
@@ -30,10 +31,9 @@ struct relay {
 	ev_timer timer;
 	int64_t armed_us; /* when the timer fires; 0: it does not run */
 	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
-	struct relay *next;
-	struct relay *previous;
 	struct relay *next_pending;
 	struct relay *next_dead;
+	uint8_t counted; /* enum session_state that it counts in now */
 	bool is_pending;
 	bool is_dead;
 };
@@ -48,9 +48,23 @@ static inline const struct policy *policy_of(const struct relay *relay)
 	return &relay->route->listener->policy;
 }
 
+/* How often a session that still runs gets a line in the log; 0: never. */
+static inline int64_t log_every_us(const struct relay *relay)
+{
+	return relay->route->generation->config->log.every_us;
+}
+
 static inline bool is_unix(const struct relay *relay, enum side side)
 {
 	return relay->session.peers[side].family == ENDPOINT_UNIX;
+}
+
+/* One socket of a session more, or less. */
+static inline void count_descriptors(struct relays *relays, int by)
+{
+	uint64_t now = atomic_load_explicit(&relays->descriptors, memory_order_relaxed);
+
+	atomic_store_explicit(&relays->descriptors, now + (uint64_t)by, memory_order_relaxed);
 }
 
 /* relay.c */
@@ -90,9 +104,23 @@ void relay_drop_server(struct relay *relay);
 /* What the two sockets say while the server is being connected to. */
 void relay_watch_connect(struct relay *relay);
 
+/* relay_view.c */
+
+/* Copies a live session. */
+void relay_view(const struct relay *relay, bool is_brief, struct session_view *ret_view);
+
+/* Notes one that ends. */
+void relay_note_end(const struct relay *relay, struct ended_view *ret_view);
+
 /* relay_end.c */
 
 /* The session is over: counts, logs and closes. The memory goes at the end of the loop's turn. */
 void relay_end(struct relay *relay);
+
+/* What found the peer dead whose death ended the session; DETECTORS: it has another ending. */
+enum detector relay_detector(const struct session *session);
+
+/* The line of a session that still runs. */
+void relay_log_running(const struct relay *relay);
 
 #endif

@@ -138,8 +138,11 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 	};
 	error = pump_init(&relays->pump);
 	if (error == 0)
+		error = ended_init(&relays->ended);
+	if (error == 0)
 		error = poller_init(&relays->poller);
 	if (error < 0) {
+		ended_fini(&relays->ended);
 		pump_fini(&relays->pump);
 		return error;
 	}
@@ -154,7 +157,7 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 
 void relays_fini(struct relays *relays)
 {
-	assert(!relays->first);
+	assert(relays->roster.live == 0);
 	relays->pending = NULL;
 	for (struct relay *relay = relays->dead; relay; relay = relay->next_dead)
 		relay->is_pending = false;
@@ -163,15 +166,9 @@ void relays_fini(struct relays *relays)
 	ev_prepare_stop(relays->loop, &relays->turn);
 	ev_idle_stop(relays->loop, &relays->unfinished);
 	poller_fini(&relays->poller);
+	ended_fini(&relays->ended);
+	roster_fini(&relays->roster);
 	pump_fini(&relays->pump);
-}
-
-static void link_relay(struct relays *relays, struct relay *relay)
-{
-	relay->next = relays->first;
-	if (relays->first)
-		relays->first->previous = relay;
-	relays->first = relay;
 }
 
 /* A relay without sockets in the poller and without a server. NULL: no memory. */
@@ -180,8 +177,10 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 {
 	struct relay *relay = calloc(1, sizeof *relay);
 
-	if (!relay)
+	if (!relay || roster_reserve(&relays->roster) < 0) {
+		free(relay);
 		return NULL;
+	}
 	relays->now_us = monotonic_us();
 	session_init(&relay->session, relays->next_id, relays->now_us);
 	relays->next_id += relays->id_step;
@@ -193,8 +192,10 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->server = BALANCE_NONE;
 	ev_timer_init(&relay->timer, relay_on_timer, 0., 0.);
 	relay->timer.data = relay;
-	link_relay(relays, relay);
-	counters_add(counters_of(relay), COUNTER_ACCEPTED, 1);
+	relay->counted = (uint8_t)session_state(&relay->session);
+	roster_add(&relays->roster, relay->session.id, relay);
+	counters_accept(counters_of(relay), (enum session_state)relay->counted);
+	count_descriptors(relays, 1);
 	return relay;
 }
 
@@ -205,8 +206,8 @@ static void refuse_unrecorded(struct relays *relays, const struct route *route, 
 	struct counters *counters = &route->tally->workers_counters[relays->worker];
 
 	sock_close(fd);
-	counters_add(counters, COUNTER_ACCEPTED, 1);
-	counters_add(counters, COUNTER_ENDED + ENDING_LIMITED, 1);
+	counters_accept(counters, STATE_CONNECTING);
+	counters_end(counters, STATE_CONNECTING, ENDING_LIMITED);
 	log_say_limited(&limit, monotonic_us(), LOG_LEVEL_ERROR,
 			"listener %s: no memory for a session", route->listener->name);
 	release(relays, route);
@@ -247,11 +248,11 @@ void relay_refuse(struct relays *relays, const struct route *route, int fd,
 
 void relays_cut(struct relays *relays, enum ending ending)
 {
-	struct relay *next;
+	struct relay *relay;
+	uint64_t id = 0;
 
 	relays->now_us = monotonic_us();
-	for (struct relay *relay = relays->first; relay; relay = next) {
-		next = relay->next;
+	while ((relay = roster_next(&relays->roster, id, &id))) {
 		relay_cut(relay, ending);
 		relay_step(relay);
 	}

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,30 +90,52 @@ static void open_log(const struct config *config)
 			config->log.target, strerrordesc_np(-error));
 }
 
+/* Opens all that `config` asks for. Returns 0, or -errno with nothing changed and supervisor->why
+ * filled in. */
+static int prepare(struct supervisor *supervisor, const struct config *config,
+		   struct sockets *ret_sockets)
+{
+	int error = sockets_open(ret_sockets, config, &supervisor->sockets, supervisor->why);
+
+	if (error < 0 && !*supervisor->why)
+		(void)snprintf(supervisor->why, sizeof supervisor->why,
+			       "no memory for the listeners");
+	if (error < 0)
+		return error;
+	error = supervisor->guest.prepare(supervisor->guest.guest, config, supervisor->why);
+	if (error < 0) {
+		sockets_close_new(ret_sockets);
+		sockets_fini(ret_sockets);
+	}
+	return error;
+}
+
 int supervisor_apply(struct supervisor *supervisor, struct config *config)
 {
 	struct generation *generation = generation_create(config, &supervisor->registry);
 	struct sockets sockets;
-	char why[SOCKETS_WHY_MAX] = "";
-	int error;
+	int error = -ENOMEM;
 
-	if (!generation) {
-		log_say(LOG_LEVEL_ERROR, "no memory for the configuration");
-		return -ENOMEM;
-	}
-	error = sockets_open(&sockets, config, &supervisor->sockets, why);
+	*supervisor->why = '\0';
+	if (!generation)
+		(void)snprintf(supervisor->why, sizeof supervisor->why,
+			       "no memory for the configuration");
+	else
+		error = prepare(supervisor, config, &sockets);
 	if (error < 0) {
-		log_say(LOG_LEVEL_ERROR, "%s", *why ? why : "no memory for the listeners");
+		log_say(LOG_LEVEL_ERROR, "%s", supervisor->why);
 		generation_unref(generation);
 		return error;
 	}
 	open_log(config);
 	set_limits(supervisor, config);
 	publish(supervisor, generation, &sockets);
+	supervisor->guest.take(supervisor->guest.guest);
 	sockets_fini(&supervisor->sockets);
 	supervisor->sockets = sockets;
 	generation_unref(supervisor->generation);
 	supervisor->generation = generation;
+	(void)clock_gettime(CLOCK_REALTIME, &supervisor->loaded); /* cannot fail for this clock */
 	return 0;
 }
 
@@ -131,36 +154,77 @@ static void loading_destroy(struct loading *loading)
 	free(loading);
 }
 
+static void say_stopping(struct supervisor *supervisor)
+{
+	(void)snprintf(supervisor->why, sizeof supervisor->why,
+		       "finback is stopping; the file was not taken");
+}
+
+/* Tells all who wait for the reload that is over. */
+static void tell_waiting(struct supervisor *supervisor, bool is_taken)
+{
+	const struct reload_outcome outcome = {
+		.is_taken = is_taken,
+		.problems = &supervisor->problems,
+		.why = supervisor->why,
+	};
+
+	while (supervisor->waiting) {
+		struct reload_wait *wait = supervisor->waiting;
+
+		supervisor->waiting = wait->next;
+		wait->is_waiting = false;
+		wait->on_done(wait, &outcome);
+	}
+	supervisor->waiting = supervisor->waiting_next;
+	supervisor->waiting_next = NULL;
+}
+
 /* It is over, taken or not: the service manager may go on, and so may the next one. */
-static void end_reload(struct supervisor *supervisor)
+static void end_reload(struct supervisor *supervisor, bool is_taken)
 {
 	bool is_asked_again = supervisor->is_asked_again;
 
 	supervisor->is_reloading = supervisor->is_loaded = supervisor->is_asked_again = false;
-	if (supervisor->state != SUPERVISOR_RUNNING)
+	supervisor->is_last_reload_ok = is_taken;
+	if (is_taken)
+		supervisor->reloads++;
+	else
+		supervisor->failed_reloads++;
+	tell_waiting(supervisor, is_taken);
+	config_problems_fini(&supervisor->problems);
+	if (supervisor->state != SUPERVISOR_RUNNING) {
+		say_stopping(supervisor);
+		tell_waiting(supervisor, false);
 		return;
+	}
 	service_ready(supervisor_status(supervisor));
 	if (is_asked_again)
-		supervisor_reload(supervisor);
+		(void)supervisor_reload(supervisor); /* it runs, and there is a file */
 }
 
 void supervisor_finish_reload(struct supervisor *supervisor)
 {
 	log_say(LOG_LEVEL_INFO, "reloaded: %s", supervisor_status(supervisor));
-	end_reload(supervisor);
+	end_reload(supervisor, true);
 }
 
 /* Returns whether it is taken, and the workers' replies are on their way. */
 static bool take_loaded(struct supervisor *supervisor, struct loading *loading)
 {
-	log_problems(&loading->problems);
+	supervisor->problems = loading->problems;
+	loading->problems = (struct config_problems){ 0 };
+	*supervisor->why = '\0';
+	log_problems(&supervisor->problems);
 	if (loading->result == 0 && supervisor->state == SUPERVISOR_RUNNING &&
 	    supervisor_apply(supervisor, loading->config) == 0)
 		return true;
-	if (loading->result == 0 && supervisor->state != SUPERVISOR_RUNNING)
+	if (loading->result == 0 && supervisor->state != SUPERVISOR_RUNNING) {
 		config_unref(loading->config);
-	else
-		log_say(LOG_LEVEL_ERROR, "reload: failed; the old configuration stays in force");
+		say_stopping(supervisor);
+		return false;
+	}
+	log_say(LOG_LEVEL_ERROR, "reload: failed; the old configuration stays in force");
 	return false;
 }
 
@@ -173,7 +237,7 @@ static void on_loaded(void *recipient, struct letter *letter)
 	supervisor->is_loaded = take_loaded(supervisor, loading);
 	loading_destroy(loading);
 	if (!supervisor->is_loaded)
-		end_reload(supervisor);
+		end_reload(supervisor, false);
 	supervisor_finish_if_over(supervisor);
 }
 
@@ -208,24 +272,60 @@ static int start_loading(struct supervisor *supervisor)
 	return -error;
 }
 
-void supervisor_reload(struct supervisor *supervisor)
+int supervisor_reload(struct supervisor *supervisor)
 {
 	int error;
 
 	if (supervisor->state != SUPERVISOR_RUNNING)
-		return;
+		return -EBUSY;
 	if (!supervisor->can_reload) {
 		log_say(LOG_LEVEL_WARNING, "reload: there is no configuration file to read");
-		return;
+		return -EOPNOTSUPP;
 	}
 	if (supervisor->is_reloading) {
 		supervisor->is_asked_again = true;
-		return;
+		return 0;
 	}
 	service_reloading();
 	error = start_loading(supervisor);
 	if (error < 0) {
-		log_say(LOG_LEVEL_ERROR, "reload: cannot start: %s", strerrordesc_np(-error));
-		end_reload(supervisor);
+		(void)snprintf(supervisor->why, sizeof supervisor->why, "cannot start: %s",
+			       strerrordesc_np(-error));
+		log_say(LOG_LEVEL_ERROR, "reload: %s", supervisor->why);
+		end_reload(supervisor, false);
 	}
+	return 0;
+}
+
+int supervisor_ask_reload(struct supervisor *supervisor, struct reload_wait *wait)
+{
+	/* What is under way may have read the file before it was changed. */
+	struct reload_wait **list =
+		supervisor->is_reloading ? &supervisor->waiting_next : &supervisor->waiting;
+
+	if (supervisor->state != SUPERVISOR_RUNNING)
+		return -EBUSY;
+	if (!supervisor->can_reload)
+		return -EOPNOTSUPP;
+	wait->next = *list;
+	wait->is_waiting = true;
+	*list = wait;
+	return supervisor_reload(supervisor);
+}
+
+static void forget(struct reload_wait **list, const struct reload_wait *wait)
+{
+	while (*list && *list != wait)
+		list = &(*list)->next;
+	if (*list)
+		*list = wait->next;
+}
+
+void supervisor_forget_reload(struct supervisor *supervisor, struct reload_wait *wait)
+{
+	if (!wait->is_waiting)
+		return;
+	wait->is_waiting = false;
+	forget(&supervisor->waiting, wait);
+	forget(&supervisor->waiting_next, wait);
 }

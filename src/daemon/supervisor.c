@@ -8,9 +8,10 @@
  */
 #include <finback/engine/counters.h>
 #include <finback/host/log.h>
+#include <finback/host/process.h>
 #include <finback/host/service.h>
 
-#include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,9 @@
  */
 #define SPARE_DESCRIPTORS  12
 #define WORKER_DESCRIPTORS 4
-#define SUMMARY_MAX        1536
+/* Of all descriptors, this part is the guest's at most. */
+#define GUEST_SHARE 16
+#define SUMMARY_MAX 1536
 
 static double seconds(int64_t us)
 {
@@ -108,7 +111,15 @@ static void on_hang_up(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	(void)loop;
 	(void)events;
-	supervisor_reload(watcher->data);
+	(void)supervisor_reload(watcher->data); /* it has said why not */
+}
+
+int supervisor_drain(struct supervisor *supervisor)
+{
+	if (supervisor->state != SUPERVISOR_RUNNING)
+		return -EALREADY;
+	drain(supervisor);
+	return 0;
 }
 
 /* ---- the summary
@@ -147,7 +158,7 @@ static void summarise_listener(const struct tally *tally)
 	tally_sum(tally, &sum);
 	describe_endings(text, sizeof text, &sum);
 	log_say(LOG_LEVEL_INFO, "listener %s: accepted=%" PRIu64 " active=%u%s", tally->name,
-		sum.values[COUNTER_ACCEPTED], atomic_load(&tally->active), text);
+		sum.values[COUNTER_ACCEPTED], (unsigned)counters_active(&sum), text);
 	describe_traffic(text, sizeof text, &sum);
 	log_say(LOG_LEVEL_INFO, "traffic of listener %s:%s", tally->name, text);
 }
@@ -163,8 +174,8 @@ static void summarise(const struct supervisor *supervisor)
 		log_say(LOG_LEVEL_INFO, "worker %zu: sessions=%" PRIu64 " accept_pauses=%" PRIu64,
 			i, worker->relays.count, atomic_load(&worker->pauses));
 	}
-	if (log_lost() > 0)
-		log_say(LOG_LEVEL_WARNING, "%" PRIu64 " lines of the log were lost", log_lost());
+	if (log_dropped() > 0)
+		log_say(LOG_LEVEL_WARNING, "%" PRIu64 " lines of the log were lost", log_dropped());
 }
 
 /* ---- the start
@@ -187,28 +198,23 @@ static rlim_t raise_descriptor_limit(void)
 	return limit.rlim_cur;
 }
 
-/* Descriptors open now, in libraries too; a guess where /proc cannot tell. */
-static rlim_t open_descriptors(void)
+/* Under a low limit sessions come first. */
+static rlim_t guest_descriptors(const struct supervisor *supervisor, rlim_t limit)
 {
-	DIR *directory = opendir("/proc/self/fd");
-	rlim_t count = 0;
-
-	if (!directory)
-		return SPARE_DESCRIPTORS;
-	/* No other thread reads this stream. */
-	/* cppcheck-suppress readdirCalled */
-	while (readdir(directory))
-		count++;
-	(void)closedir(directory); /* it was only read */
-	return count;
+	return supervisor->guest.descriptors < limit / GUEST_SHARE ? supervisor->guest.descriptors
+								   : limit / GUEST_SHARE;
 }
 
-static unsigned sessions_that_fit(const struct config *config, size_t workers)
+static unsigned sessions_that_fit(struct supervisor *supervisor, const struct config *config,
+				  size_t workers)
 {
 	rlim_t limit = raise_descriptor_limit();
-	rlim_t used = open_descriptors() + SPARE_DESCRIPTORS + workers * WORKER_DESCRIPTORS;
+	rlim_t open = process_count_fds();
+	rlim_t used = (open > 0 ? open : SPARE_DESCRIPTORS) + SPARE_DESCRIPTORS +
+		      workers * WORKER_DESCRIPTORS + guest_descriptors(supervisor, limit);
 	rlim_t sessions;
 
+	supervisor->max_files = limit;
 	for (size_t i = 0; i < config->listener_count; i++)
 		used += config->listeners[i].bind_count;
 	sessions = limit > used + 2 ? (limit - used) / 2 : 1;
@@ -233,12 +239,77 @@ static void start_watchers(struct supervisor *supervisor)
 	supervisor_start_pulse(supervisor);
 }
 
+/* ---- the guest
+ * ------------------------------------------------------------------------------------ */
+
+static int no_start(void *guest, struct supervisor *supervisor)
+{
+	(void)guest;
+	(void)supervisor;
+	return 0;
+}
+
+static int no_prepare(void *guest, const struct config *config, char why[SUPERVISOR_WHY_MAX])
+{
+	(void)guest;
+	(void)config;
+	(void)why;
+	return 0;
+}
+
+static void nothing(void *guest)
+{
+	(void)guest;
+}
+
+static const struct supervisor_guest no_guest = {
+	.start = no_start,
+	.prepare = no_prepare,
+	.take = nothing,
+	.stop = nothing,
+	.fini = nothing,
+};
+
+struct supervisor_facts supervisor_facts(const struct supervisor *supervisor)
+{
+	return (struct supervisor_facts){
+		.loop = supervisor->loop,
+		.crew = (struct crew *)(uintptr_t)&supervisor->crew,
+		.registry = &supervisor->registry,
+		.generation = supervisor->generation,
+		.sockets = &supervisor->sockets,
+		.is_draining = supervisor->state != SUPERVISOR_RUNNING,
+		.can_reload = supervisor->can_reload,
+		.is_last_reload_ok = supervisor->is_last_reload_ok,
+		.reloads = supervisor->reloads,
+		.failed_reloads = supervisor->failed_reloads,
+		.started_us = supervisor->started_us,
+		.started = supervisor->started,
+		.loaded = supervisor->loaded,
+		.max_files = supervisor->max_files,
+	};
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------ */
+
+/* From here on no worker waits for the log. It ends with log_close(). */
+static void start_log(void)
+{
+	int error = log_start();
+
+	if (error < 0)
+		log_say(LOG_LEVEL_WARNING, "the log has no thread of its own: %s",
+			strerrordesc_np(-error));
+}
+
 static int start(struct supervisor *supervisor, struct config *config)
 {
 	size_t workers = config->workers > 0 ? config->workers : service_cpus();
 	int error;
 
-	supervisor->crew.descriptor_sessions = sessions_that_fit(config, workers);
+	start_log();
+	supervisor->crew.descriptor_sessions = sessions_that_fit(supervisor, config, workers);
 	registry_init(&supervisor->registry, workers);
 	error = mailbox_init(&supervisor->mailbox, supervisor->loop, supervisor);
 	if (error < 0)
@@ -248,6 +319,9 @@ static int start(struct supervisor *supervisor, struct config *config)
 		mailbox_fini(&supervisor->mailbox);
 		goto fail;
 	}
+	error = supervisor->guest.start(supervisor->guest.guest, supervisor);
+	if (error < 0)
+		goto fail;
 	return supervisor_apply(supervisor, config);
 fail:
 	log_say(LOG_LEVEL_ERROR, "cannot start %zu workers: %s", workers, strerrordesc_np(-error));
@@ -258,6 +332,7 @@ fail:
 static void stop(struct supervisor *supervisor)
 {
 	supervisor_stop_pulse(supervisor);
+	supervisor->guest.stop(supervisor->guest.guest);
 	if (supervisor->crew.count > 0) {
 		crew_stop(&supervisor->crew);
 		if (supervisor->generation) /* else it never served */
@@ -265,14 +340,21 @@ static void stop(struct supervisor *supervisor)
 		crew_fini(&supervisor->crew);
 		mailbox_fini(&supervisor->mailbox);
 	}
+	supervisor->guest.fini(supervisor->guest.guest);
 	generation_unref(supervisor->generation);
 	registry_fini(&supervisor->registry);
 }
 
-int supervisor_run(struct config *config, bool can_reload)
+int supervisor_run(struct config *config, bool can_reload, const struct supervisor_guest *guest)
 {
-	struct supervisor supervisor = { .can_reload = can_reload };
+	struct supervisor supervisor = {
+		.can_reload = can_reload,
+		.is_last_reload_ok = true,
+		.started_us = monotonic_us(),
+		.guest = guest ? *guest : no_guest,
+	};
 
+	(void)clock_gettime(CLOCK_REALTIME, &supervisor.started); /* cannot fail for this clock */
 	/* splice(2) and a closed stderr know no other way to keep SIGPIPE away. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Signals are read from a descriptor (signalfd(2)): no handler ever interrupts anything. */

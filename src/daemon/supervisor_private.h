@@ -40,18 +40,31 @@ struct supervisor {
 	bool is_reloading;   /* a thread reads the file, or the workers take it */
 	bool is_loaded;      /* it was read, and taken */
 	bool is_asked_again; /* for a reload, meanwhile */
+	bool is_last_reload_ok;
 	pthread_t loader;
+	struct config_problems problems;  /* of the file that is being taken */
+	char why[SUPERVISOR_WHY_MAX];     /* why it could not be taken */
+	struct reload_wait *waiting;      /* for the reload under way */
+	struct reload_wait *waiting_next; /* for the one after it */
+	uint64_t reloads;
+	uint64_t failed_reloads;
+	int64_t started_us;
+	struct timespec started;
+	struct timespec loaded;
+	uint64_t max_files;
+	struct supervisor_guest guest; /* of functions that do nothing where there is none */
 };
 
 /* supervisor.c: stops the loop once nothing is left to do. */
 void supervisor_finish_if_over(struct supervisor *supervisor);
 
 /* reload.c: makes `config` the one that new sessions get. Takes the reference over. Returns 0, or
- * -errno with the old one still in force and the reason in the log. */
+ * -errno with the old one still in force and the reason in the log and in `why`. */
 int supervisor_apply(struct supervisor *supervisor, struct config *config);
 
-/* reload.c: reads the file again, in a thread, as looking names up may take its time. */
-void supervisor_reload(struct supervisor *supervisor);
+/* reload.c: reads the file again, in a thread, as looking names up may take its time. Returns 0;
+ * -EBUSY while draining, -EOPNOTSUPP without a file. */
+int supervisor_reload(struct supervisor *supervisor);
 
 /* reload.c: the workers have taken what was loaded: says so. */
 void supervisor_finish_reload(struct supervisor *supervisor);

@@ -238,7 +238,7 @@ void worker_adopt(struct worker *worker, struct worker *from, const struct route
  */
 
 /* Letters of the supervisor are few, and none may be lost: it waits for memory. */
-static void post(struct worker *worker, const struct letter *letter)
+void worker_post(struct worker *worker, const struct letter *letter)
 {
 	static struct log_limit rate;
 
@@ -261,7 +261,7 @@ void crew_listen(struct crew *crew, struct listener *listener, const struct rout
 	};
 
 	listener->worker = &crew->workers[crew->next_listener++ % crew->count];
-	post(listener->worker, &letter);
+	worker_post(listener->worker, &letter);
 }
 
 static void on_reroute(void *recipient, struct letter *letter)
@@ -278,18 +278,22 @@ void crew_reroute(struct listener *listener, const struct route *route)
 		.object = (void *)(uintptr_t)route,
 	};
 
-	post(listener->worker, &letter);
+	worker_post(listener->worker, &letter);
 }
 
-/* The supervisor counts replies, so none may be lost. */
+/* The supervisor counts on replies, so none may be lost. */
+void worker_reply(struct worker *worker, const struct letter *letter)
+{
+	while (mailbox_post(worker->crew->supervisor, letter) < 0)
+		continue;
+}
+
 static void on_sync(void *recipient, struct letter *letter)
 {
 	struct worker *worker = recipient;
-	const struct letter reply = { .handle = worker->crew->on_reply };
 
 	(void)letter;
-	while (mailbox_post(worker->crew->supervisor, &reply) < 0)
-		continue;
+	worker_reply(worker, &(struct letter){ .handle = worker->crew->on_reply });
 }
 
 static void on_unlisten(void *recipient, struct letter *letter)
@@ -303,7 +307,7 @@ void crew_unlisten(struct listener *listener)
 {
 	const struct letter letter = { .handle = on_unlisten, .subject = listener };
 
-	post(listener->worker, &letter);
+	worker_post(listener->worker, &letter);
 }
 
 static void on_cut(void *recipient, struct letter *letter)
@@ -333,7 +337,7 @@ static void on_beat(void *recipient, struct letter *letter)
 static void post_all(struct crew *crew, const struct letter *letter)
 {
 	for (size_t i = 0; i < crew->count; i++)
-		post(&crew->workers[i], letter);
+		worker_post(&crew->workers[i], letter);
 }
 
 void crew_cut(struct crew *crew, enum ending ending)

@@ -137,7 +137,8 @@ static void use(struct generation *generation)
 	struct route *front = &generation->routes[0];
 
 	for (unsigned i = 0; i < WORKERS; i++)
-		counters_add(&front->tally->workers_counters[i], COUNTER_ACCEPTED, i + 1);
+		for (unsigned sessions = 0; sessions <= i; sessions++)
+			counters_accept(&front->tally->workers_counters[i], STATE_OPEN);
 	counters_observe(&front->tally->workers_counters[1], HISTOGRAM_CONNECT, 70);
 	atomic_store(&front->tally->active, 4);
 	atomic_store(front->pool->turn, 17);
@@ -162,6 +163,7 @@ static void a_reload_keeps_what_has_a_name(void **state)
 	assert_int_equal(accepted(&next->routes[2]), 0);
 	tally_sum(next->routes[1].tally, &sum);
 	assert_int_equal(sum.sums_us[HISTOGRAM_CONNECT], 70);
+	assert_int_equal(sum.active[STATE_OPEN], 6);
 	assert_int_equal(atomic_load(&next->routes[1].tally->active), 4);
 	assert_int_equal(atomic_load(&next->routes[2].tally->active), 0);
 	assert_int_equal(atomic_load(next->pools[1].turn), 17);
@@ -267,37 +269,65 @@ struct counting {
 	size_t worker;
 };
 
+/* Every second time a session ends; half of them stay. */
 static void *count(void *argument)
 {
 	const struct counting *counting = argument;
+	struct counters *counters = &counting->tally->workers_counters[counting->worker];
 
-	for (int i = 0; i < ROUNDS; i++)
-		counters_add(&counting->tally->workers_counters[counting->worker], COUNTER_ACCEPTED,
-			     1);
+	for (int i = 0; i < ROUNDS; i++) {
+		counters_accept(counters, STATE_CONNECTING);
+		counters_move(counters, STATE_CONNECTING, STATE_OPEN);
+		if (i % 2 == 1)
+			counters_end(counters, STATE_OPEN, ENDING_COMPLETE);
+	}
 	return NULL;
 }
 
-static void counters_are_read_while_they_run(void **state)
+static uint64_t ended(const struct counters_sum *sum)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < ENDINGS; i++)
+		all += sum->values[COUNTER_ENDED + i];
+	return all;
+}
+
+/* What is read while the workers count holds together, and only grows. */
+static void read_while_they_count(const struct tally *tally)
+{
+	struct counters_sum before = { 0 };
+
+	do {
+		struct counters_sum now;
+
+		tally_sum(tally, &now);
+		assert_true(now.values[COUNTER_ACCEPTED] >= before.values[COUNTER_ACCEPTED]);
+		assert_true(ended(&now) >= ended(&before));
+		assert_int_equal(now.values[COUNTER_ACCEPTED], counters_active(&now) + ended(&now));
+		before = now;
+	} while (before.values[COUNTER_ACCEPTED] < WORKERS * ROUNDS);
+}
+
+static void counters_hold_together_while_they_run(void **state)
 {
 	struct generation *generation = make(two_listeners);
+	struct tally *tally = generation->routes[0].tally;
 	struct counting counting[WORKERS];
 	pthread_t threads[WORKERS];
-	uint64_t before = 0;
+	struct counters_sum sum;
 
 	(void)state;
 	for (size_t i = 0; i < WORKERS; i++) {
-		counting[i] = (struct counting){ generation->routes[0].tally, i };
+		counting[i] = (struct counting){ tally, i };
 		assert_int_equal(pthread_create(&threads[i], NULL, count, &counting[i]), 0);
 	}
-	for (int i = 0; i < 100; i++) {
-		uint64_t now = accepted(&generation->routes[0]);
-
-		assert_true(now >= before);
-		before = now;
-	}
+	read_while_they_count(tally);
 	for (size_t i = 0; i < WORKERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	assert_int_equal(accepted(&generation->routes[0]), WORKERS * ROUNDS);
+	tally_sum(tally, &sum);
+	assert_int_equal(ended(&sum), WORKERS * ROUNDS / 2);
+	assert_int_equal(sum.active[STATE_OPEN], WORKERS * ROUNDS / 2);
 	generation_unref(generation);
 }
 
@@ -314,7 +344,7 @@ int main(void)
 		REGISTRY_TEST(many_reloads_take_no_more_memory),
 		REGISTRY_TEST(the_last_reference_releases),
 		REGISTRY_TEST(any_thread_may_be_the_last),
-		REGISTRY_TEST(counters_are_read_while_they_run),
+		REGISTRY_TEST(counters_hold_together_while_they_run),
 	};
 
 	return cmocka_run_group_tests_name("daemon/generation", tests, NULL, NULL);

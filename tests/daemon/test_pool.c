@@ -97,12 +97,14 @@ static void open_site(struct site *site, enum balance_kind kind, const enum kind
 							   .text = names[i],
 							   .addresses = site->addresses[i],
 							   .address_count = 1 };
+		site->loads[i].name = names[i];
 		site->pool.loads[i] = &site->loads[i];
 	}
 	site->config.name = "site";
 	site->config.servers = site->servers;
 	assert_int_equal(balance_init(&site->config.balance, kind, weights, count), 0);
 	site->pool.config = &site->config;
+	site->pool.name = "site";
 	site->pool.turn = &site->turn;
 }
 
@@ -141,6 +143,31 @@ static void expect_loads(const struct site *site, const char *loads)
 	assert_string_equal(text, loads);
 }
 
+/* How often attempts to connect to a server had this result. */
+static uint64_t results_of(const struct site *site, size_t server, enum pool_result result)
+{
+	return atomic_load(&site->loads[server].connects[result]);
+}
+
+/* "ok=1 refused=2" of one server; results that never came are left out. */
+static void expect_results(const struct site *site, size_t server, const char *expected)
+{
+	char text[128] = "";
+	size_t used = 0;
+
+	for (enum pool_result i = 0; i < POOL_RESULTS; i++)
+		if (results_of(site, server, i) > 0)
+			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s=%d",
+						 used > 0 ? " " : "", pool_result_name(i),
+						 (int)results_of(site, server, i));
+	assert_string_equal(text, expected);
+}
+
+static void set_state(struct site *site, size_t server, enum pool_state state)
+{
+	atomic_store(&site->loads[server].state, state);
+}
+
 /* ---- one attempt ------------------------------------------------------------------------------
  */
 
@@ -173,8 +200,10 @@ static int try_all(struct pool_attempt *attempt, int *fd, char *path)
 		*path++ = (char)('a' + attempt->server);
 		*path = '\0';
 		result = settle(fd);
-		if (result == 0)
+		if (result == 0) {
+			pool_attempt_connected(attempt);
 			return attempt->server;
+		}
 		pool_attempt_failed(attempt, result);
 	}
 	fail_msg("there is no end to it");
@@ -238,6 +267,10 @@ static void a_server_that_refuses_is_passed_over(void **state)
 	assert_int_equal(try_all(&attempt, &fd, path), 3);
 	assert_string_equal(path, "ad"); /* the other two failed inside connect(2) */
 	expect_loads(&site, "0001");
+	expect_results(&site, 0, "refused=1");
+	expect_results(&site, 1, "unreachable=1");
+	expect_results(&site, 2, "failed=1");
+	expect_results(&site, 3, "ok=1");
 	sock_close(fd);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
@@ -285,6 +318,8 @@ static void all_addresses_of_a_server_come_first(void **state)
 	assert_int_equal(try_all(&attempt, &fd, path), 2);
 	if (strcmp(path, "aaabbc") != 0 && strcmp(path, "aaac") != 0)
 		fail_msg("tried %s", path);
+	expect_results(&site, 0, "refused=3"); /* each address is an attempt */
+	expect_results(&site, 2, "ok=1");
 	sock_close(fd);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
@@ -339,22 +374,23 @@ struct failure_case {
 	int error;
 	enum pool_failure failure;
 	enum ending ending;
+	const char *result;
 };
 
 static const struct failure_case failure_cases[] = {
-	{ 0, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT },
-	{ -ETIMEDOUT, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT },
-	{ -ECONNREFUSED, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED },
-	{ -ECONNRESET, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED },
-	{ -EHOSTUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED },
-	{ -ENETUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED },
-	{ -EMFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
-	{ -ENFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
-	{ -ENOMEM, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
-	{ -ENOBUFS, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
-	{ -EADDRNOTAVAIL, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED },
-	{ -ENOENT, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED },
-	{ -EACCES, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED },
+	{ 0, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT, "timeout" },
+	{ -ETIMEDOUT, POOL_FAILURE_TIMEOUT, ENDING_CONNECT_TIMEOUT, "timeout" },
+	{ -ECONNREFUSED, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED, "refused" },
+	{ -ECONNRESET, POOL_FAILURE_REFUSED, ENDING_CONNECT_REFUSED, "refused" },
+	{ -EHOSTUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED, "unreachable" },
+	{ -ENETUNREACH, POOL_FAILURE_UNREACHABLE, ENDING_CONNECT_FAILED, "unreachable" },
+	{ -EMFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED, "failed" },
+	{ -ENFILE, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED, "failed" },
+	{ -ENOMEM, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED, "failed" },
+	{ -ENOBUFS, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED, "failed" },
+	{ -EADDRNOTAVAIL, POOL_FAILURE_EXHAUSTED, ENDING_LIMITED, "failed" },
+	{ -ENOENT, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED, "failed" },
+	{ -EACCES, POOL_FAILURE_OTHER, ENDING_CONNECT_FAILED, "failed" },
 };
 
 static void each_failure_has_its_ending(void **state)
@@ -362,12 +398,24 @@ static void each_failure_has_its_ending(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof failure_cases / sizeof *failure_cases; i++) {
 		const struct failure_case *one = &failure_cases[i];
-		struct pool_attempt attempt = { .server = BALANCE_NONE };
+		struct site site;
+		struct pool_attempt attempt;
+		struct endpoint peer;
+		char expected[32];
+		int fd = -1;
 
+		OPEN(&site, LISTENS);
+		pool_attempt_init(&attempt, &site.pool);
+		(void)pool_attempt_next(&attempt, &fd, &peer);
+		sock_close(fd);
 		pool_attempt_failed(&attempt, one->error);
 		assert_int_equal(attempt.last, one->failure);
 		assert_int_equal(attempt.last_error, one->error);
 		assert_int_equal(pool_attempt_ending(&attempt), one->ending);
+		(void)snprintf(expected, sizeof expected, "%s=1", one->result);
+		expect_results(&site, 0, expected);
+		pool_release(&site.pool, attempt.server);
+		close_site(&site);
 	}
 }
 
@@ -437,6 +485,7 @@ static void a_busy_server_is_tried_again_later_and_later(void **state)
 	assert_int_equal(attempt.tries, 1);
 	assert_true(waited_ms >= 10);
 	(void)close(accept(site.fds[0][0], NULL, NULL));
+	expect_results(&site, 0, ""); /* to wait is no result */
 	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), 0);
 	assert_int_equal(peer.family, ENDPOINT_UNIX);
 	assert_int_equal(attempt.server, 0);
@@ -463,6 +512,8 @@ static void a_server_that_stays_busy_is_passed_over(void **state)
 	assert_int_equal(try_all(&attempt, &fd, path), 1);
 	assert_string_equal(path, "b");
 	expect_loads(&site, "01");
+	expect_results(&site, 0, "timeout=1");
+	expect_results(&site, 1, "ok=1");
 	sock_close(fd);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
@@ -611,11 +662,145 @@ static void a_burst_goes_to_the_least_loaded(void **state)
 	close_site(&site);
 }
 
+/* ---- what the operator wants --------------------------------------------------------------------
+ */
+
+/* Neither its turn nor its weight brings a session to a server that is to have none. */
+static void a_server_in_drain_or_maint_gets_none(void **state)
+{
+	static const enum pool_state states[] = { POOL_DRAIN, POOL_MAINT };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct site site;
+		struct pool_attempt attempt;
+		char path[64] = "";
+		int fd = -1;
+
+		OPEN(&site, LISTENS, LISTENS);
+		set_state(&site, 0, states[i]);
+		for (int turn = 0; turn < 4; turn++) {
+			pool_attempt_init(&attempt, &site.pool);
+			assert_int_equal(try_all(&attempt, &fd, path), 1);
+			assert_string_equal(path, "b");
+			expect_loads(&site, "01");
+			sock_close(fd);
+			pool_release(&site.pool, attempt.server);
+		}
+		expect_results(&site, 0, "");
+		expect_results(&site, 1, "ok=4");
+		set_state(&site, 0, POOL_READY);
+		pool_attempt_init(&attempt, &site.pool);
+		assert_int_equal(try_all(&attempt, &fd, path), 0);
+		sock_close(fd);
+		pool_release(&site.pool, attempt.server);
+		close_site(&site);
+	}
+}
+
+/* A session that is being connected goes on; where that fails, it is not sent to one in drain. */
+static void an_attempt_under_way_meets_a_drain(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	char path[64] = "";
+	struct endpoint peer;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS, LISTENS);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	set_state(&site, 0, POOL_DRAIN);
+	set_state(&site, 1, POOL_MAINT);
+	expect_loads(&site, "100");
+	sock_close(fd);
+	pool_attempt_failed(&attempt, -ECONNREFUSED);
+	assert_int_equal(try_all(&attempt, &fd, path), 2);
+	assert_string_equal(path, "c");
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_pool_in_drain_has_no_server(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	struct endpoint peer;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS);
+	set_state(&site, 0, POOL_DRAIN);
+	set_state(&site, 1, POOL_MAINT);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(attempt.server, BALANCE_NONE);
+	assert_int_equal(attempt.tries, 0);
+	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+static void a_backup_stands_in_for_one_in_drain(void **state)
+{
+	static const struct balance_server weights[] = { { .weight = 1 },
+							 { .weight = 1, .is_backup = true } };
+	struct site site;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS);
+	balance_fini(&site.config.balance);
+	assert_int_equal(balance_init(&site.config.balance, BALANCE_ROUND_ROBIN, weights, 2), 0);
+	assert_int_equal(one_session(&site), 0);
+	set_state(&site, 0, POOL_DRAIN);
+	assert_int_equal(one_session(&site), 1);
+	assert_int_equal(one_session(&site), 1);
+	set_state(&site, 0, POOL_READY);
+	assert_int_equal(one_session(&site), 0);
+	close_site(&site);
+}
+
+static void a_share_in_drain_is_spread(void **state)
+{
+	struct site site;
+	int sessions[SERVERS_MAX] = { 0 };
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS, LISTENS);
+	set_state(&site, 1, POOL_DRAIN);
+	for (int i = 0; i < 60; i++)
+		sessions[one_session(&site)]++;
+	assert_int_equal(sessions[1], 0);
+	assert_in_range(sessions[0], 28, 32);
+	assert_in_range(sessions[2], 28, 32);
+	close_site(&site);
+}
+
+static void names_of_states_and_results(void **state)
+{
+	static const char *const results[] = { "ok", "refused", "timeout", "unreachable",
+					       "failed" };
+	static const char *const states[] = { "ready", "drain", "maint" };
+
+	(void)state;
+	assert_int_equal(sizeof results / sizeof *results, POOL_RESULTS);
+	assert_int_equal(sizeof states / sizeof *states, POOL_STATES);
+	for (enum pool_result i = 0; i < POOL_RESULTS; i++)
+		assert_string_equal(pool_result_name(i), results[i]);
+	for (enum pool_state i = 0; i < POOL_STATES; i++)
+		assert_string_equal(pool_state_name(i), states[i]);
+}
+
 /* ---- workers ----------------------------------------------------------------------------------
  */
 
 #define WORKERS  4
 #define SESSIONS 300
+
+static _Atomic uint64_t connected;
+static _Atomic uint64_t refused;
 
 static void *work(void *argument)
 {
@@ -635,9 +820,13 @@ static void *work(void *argument)
 			/* More than all workers together is less than none. */
 			for (size_t j = 0; j < site->count; j++)
 				faults += atomic_load(&site->loads[j].sessions) > WORKERS;
-			if (i % 3 == attempt.server)
-				break; /* as good as connected */
+			if (i % 3 == attempt.server) { /* as good as connected */
+				pool_attempt_connected(&attempt);
+				atomic_fetch_add(&connected, 1);
+				break;
+			}
 			pool_attempt_failed(&attempt, -ECONNREFUSED);
+			atomic_fetch_add(&refused, 1);
 		}
 		faults += result == -EAGAIN;
 		pool_release(&site->pool, attempt.server);
@@ -650,6 +839,7 @@ static void workers_share_a_pool(void **state)
 	struct site site;
 	pthread_t threads[WORKERS];
 	void *faults = NULL;
+	uint64_t results[POOL_RESULTS] = { 0 };
 
 	(void)state;
 	OPEN(&site, REFUSES, REFUSES, REFUSES, MISSING);
@@ -659,6 +849,12 @@ static void workers_share_a_pool(void **state)
 		assert_int_equal(pthread_join(threads[i], &faults), 0);
 		assert_null(faults);
 	}
+	for (size_t i = 0; i < site.count; i++)
+		for (enum pool_result j = 0; j < POOL_RESULTS; j++)
+			results[j] += results_of(&site, i, j);
+	assert_int_equal(results[POOL_RESULT_OK], atomic_load(&connected));
+	assert_int_equal(results[POOL_RESULT_REFUSED], atomic_load(&refused));
+	assert_int_equal(results[POOL_RESULT_FAILED], results_of(&site, 3, POOL_RESULT_FAILED));
 	close_site(&site);
 }
 
@@ -682,6 +878,12 @@ int main(void)
 		cmocka_unit_test(servers_take_turns),
 		cmocka_unit_test(a_dead_servers_share_is_spread),
 		cmocka_unit_test(a_burst_goes_to_the_least_loaded),
+		cmocka_unit_test(a_server_in_drain_or_maint_gets_none),
+		cmocka_unit_test(an_attempt_under_way_meets_a_drain),
+		cmocka_unit_test(a_pool_in_drain_has_no_server),
+		cmocka_unit_test(a_backup_stands_in_for_one_in_drain),
+		cmocka_unit_test(a_share_in_drain_is_spread),
+		cmocka_unit_test(names_of_states_and_results),
 		cmocka_unit_test(workers_share_a_pool),
 	};
 

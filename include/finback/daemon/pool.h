@@ -16,13 +16,35 @@
  * waits and never logs.
  */
 
-/* What outlives a reload: the load of one server, known by the pool's and its own name. */
+/* How an attempt to connect to a server ended, as it is counted. */
+enum pool_result {
+	POOL_RESULT_OK,
+	POOL_RESULT_REFUSED,
+	POOL_RESULT_TIMEOUT,
+	POOL_RESULT_UNREACHABLE,
+	POOL_RESULT_FAILED,
+	POOL_RESULTS
+};
+
+/* What the operator wants of a server. */
+enum pool_state {
+	POOL_READY, /* it gets sessions */
+	POOL_DRAIN, /* it gets no new ones; live ones go on */
+	POOL_MAINT, /* as drain, and it counts as down */
+	POOL_STATES
+};
+
+/* What outlives a reload: one server, known by the pool's and its own name. */
 struct pool_load {
 	_Atomic uint32_t sessions;
+	_Atomic uint32_t state; /* enum pool_state */
+	_Atomic uint64_t connects[POOL_RESULTS];
+	const char *name; /* lives as long as this */
 };
 
 struct pool {
 	const struct config_pool *config; /* of the generation the pool belongs to */
+	const char *name;                 /* outlives the generation */
 	_Atomic uint64_t *turn;           /* kept over reloads */
 	struct pool_load *loads[BALANCE_SERVERS_MAX];
 };
@@ -62,6 +84,9 @@ void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool);
  * addresses is tried once at the most. */
 int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer);
 
+/* The attempt under way has succeeded: counts it. */
+void pool_attempt_connected(const struct pool_attempt *attempt);
+
 /* The attempt under way failed with `error` (-errno), or took too long (0). */
 void pool_attempt_failed(struct pool_attempt *attempt, int error);
 
@@ -71,7 +96,13 @@ void pool_release(struct pool *pool, int server);
 /* The ending of a session for which nothing is left to try. */
 enum ending pool_attempt_ending(const struct pool_attempt *attempt);
 
-/* The server's name for the log; NULL for BALANCE_NONE. */
+/* The server's name, which outlives the generation; NULL for BALANCE_NONE. */
 const char *pool_server_name(const struct pool *pool, int server);
+
+/* "ok", "refused", "timeout", "unreachable", "failed". */
+const char *pool_result_name(enum pool_result result);
+
+/* "ready", "drain", "maint". */
+const char *pool_state_name(enum pool_state state);
 
 #endif

@@ -2,6 +2,8 @@
 #define FINBACK_DAEMON_RELAY_H
 
 #include <finback/daemon/generation.h>
+#include <finback/daemon/roster.h>
+#include <finback/daemon/view.h>
 #include <finback/engine/ending.h>
 #include <finback/io/address.h>
 #include <finback/io/poller.h>
@@ -32,11 +34,14 @@ struct relays {
 	size_t worker;      /* its index in each tally */
 	uint64_t next_id;
 	uint64_t id_step;
-	uint64_t count; /* ever adopted */
-	struct relay *first;
-	struct relay *pending; /* have work left over */
-	struct relay *dead;    /* to be reaped at the end of the turn */
-	atomic_uint *active;   /* sessions of this worker, those handed over to it included */
+	uint64_t count;                /* ever adopted */
+	struct roster roster;          /* the live ones */
+	struct ended ended;            /* the last that are not */
+	_Atomic uint64_t buffer_bytes; /* held in finback's own memory; any thread may read */
+	_Atomic uint64_t descriptors;  /* sockets of sessions; any thread may read */
+	struct relay *pending;         /* have work left over */
+	struct relay *dead;            /* to be reaped at the end of the turn */
+	atomic_uint *active; /* sessions of this worker, those handed over to it included */
 	void (*on_over)(void *owner); /* after each session's end */
 	void *owner;
 };

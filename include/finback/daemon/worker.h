@@ -75,6 +75,12 @@ void crew_listen(struct crew *crew, struct listener *listener, const struct rout
 void crew_reroute(struct listener *listener, const struct route *route);
 void crew_unlisten(struct listener *listener);
 
+/* A letter to a worker, and one from it to the supervisor. None is lost: who posts waits for
+ * memory.
+ */
+void worker_post(struct worker *worker, const struct letter *letter);
+void worker_reply(struct worker *worker, const struct letter *letter);
+
 /* By letter: ends all sessions; tells when none is left; asks each loop for a sign of life. */
 void crew_cut(struct crew *crew, enum ending ending);
 void crew_drain(struct crew *crew);

@@ -1,0 +1,74 @@
+#ifndef FINBACK_DAEMON_VIEW_H
+#define FINBACK_DAEMON_VIEW_H
+
+#include <finback/engine/deadline.h>
+#include <finback/engine/ending.h>
+#include <finback/engine/endpoint.h>
+#include <finback/engine/session.h>
+#include <finback/engine/side.h>
+#include <finback/io/liveness.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Sessions as copies, for who shows them: live ones as they were at one moment, and the last that
+ * ended. A copy refers to nothing that ends with the session or its configuration: the names live
+ * as long as the process relays.
+ */
+
+struct session_view {
+	struct session session;
+	int64_t now_us; /* CLOCK_MONOTONIC, when it was copied */
+	const char *listener;
+	const char *pool;
+	const char *server_name;   /* NULL: none was chosen */
+	size_t worker;             /* its index */
+	struct deadline_at ending; /* the next deadline that would end it, or its connect attempt */
+	bool is_retrying;          /* waits before it tries the same server again */
+	bool is_brief;             /* without the following: */
+	struct endpoint locals[SIDES];
+	struct tcp_facts tcp[SIDES]; /* state 0: not a TCP socket, or there is none */
+};
+
+/* One that ended. */
+struct ended_view {
+	uint64_t id;
+	int64_t ended_us; /* CLOCK_MONOTONIC */
+	int64_t lived_us;
+	int64_t half_closed_us; /* for how long; -1: it never was */
+	int64_t connect_us;     /* -1: no server was connected */
+	const char *listener;
+	const char *pool;
+	const char *server_name; /* NULL: none was chosen */
+	uint64_t bytes[SIDES];   /* that came from that side */
+	struct endpoint peers[SIDES];
+	int error; /* -errno behind the ending; 0: none known */
+	uint16_t connects;
+	uint8_t ending;   /* enum ending */
+	uint8_t closer;   /* enum closer */
+	uint8_t detector; /* enum detector; DETECTORS: none */
+};
+
+/* The last sessions of one worker that ended; a ring. */
+#define ENDED_MAX 1024
+
+struct ended {
+	struct ended_view *views; /* ENDED_MAX of them */
+	uint64_t count;           /* ever written */
+};
+
+/* Returns 0 or -ENOMEM. */
+int ended_init(struct ended *ended);
+void ended_fini(struct ended *ended);
+
+/* The place of the next one, which overwrites the oldest. */
+struct ended_view *ended_next(struct ended *ended);
+
+/* Copies the newest `max` of those that `wants` (with `owner`) takes, newest first. Returns how
+ * many. */
+size_t ended_copy(const struct ended *ended, struct ended_view *ret_views, size_t max,
+		  bool (*wants)(const struct ended_view *view, const void *owner),
+		  const void *owner);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * Copies of sessions, for who shows them.
+ *
+ * Invariant: a copy is made in the worker's thread, between two steps, and changes nothing.
+ */
+#include <finback/daemon/view.h>
+#include <finback/io/sock.h>
+
+#include <string.h>
+
+#include "relay_private.h"
+
+static void view_side(const struct relay *relay, enum side side, struct session_view *view)
+{
+	int fd = relay->session.legs[side].fd;
+	struct address local;
+
+	if (fd < 0)
+		return;
+	local = sock_local(fd);
+	if (local.length > 0)
+		view->locals[side] = endpoint_of(&local);
+	/* What is no TCP socket keeps the state 0. */
+	if (!is_unix(relay, side))
+		(void)liveness_read(fd, &view->tcp[side]);
+}
+
+void relay_view(const struct relay *relay, bool is_brief, struct session_view *ret_view)
+{
+	const struct route *route = relay->route;
+
+	memset(ret_view, 0, sizeof *ret_view);
+	ret_view->session = relay->session;
+	ret_view->now_us = relay->relays->now_us;
+	ret_view->listener = route->tally->name;
+	ret_view->pool = route->pool->name;
+	ret_view->server_name = pool_server_name(route->pool, relay->server);
+	ret_view->worker = relay->relays->worker;
+	ret_view->ending = deadline_ending_next(&relay->session, policy_of(relay));
+	ret_view->is_retrying = relay->retry_us != 0;
+	ret_view->is_brief = is_brief;
+	if (is_brief)
+		return;
+	view_side(relay, CLIENT, ret_view);
+	view_side(relay, SERVER, ret_view);
+}
+
+static int64_t half_closed_for(const struct session *session, int64_t now_us)
+{
+	if (session->half_closed_us == 0)
+		return -1;
+	return (session->closing_us != 0 ? session->closing_us : now_us) - session->half_closed_us;
+}
+
+void relay_note_end(const struct relay *relay, struct ended_view *ret_view)
+{
+	const struct session *session = &relay->session;
+	const struct route *route = relay->route;
+	int64_t now_us = relay->relays->now_us;
+
+	*ret_view = (struct ended_view){
+		.id = session->id,
+		.ended_us = now_us,
+		.lived_us = now_us - session->accepted_us,
+		.half_closed_us = half_closed_for(session, now_us),
+		.connect_us = session->connected_us != 0
+				      ? session->connected_us - session->accepted_us
+				      : -1,
+		.listener = route->tally->name,
+		.pool = route->pool->name,
+		.server_name = pool_server_name(route->pool, relay->server),
+		.bytes = { session->flows[CLIENT].bytes, session->flows[SERVER].bytes },
+		.peers = { session->peers[CLIENT], session->peers[SERVER] },
+		.error = relay->error,
+		.connects = session->connects,
+		.ending = session->ending,
+		.closer = session->closer,
+		.detector = (uint8_t)relay_detector(session),
+	};
+}
