@@ -19,6 +19,9 @@ static void built_in(struct config *config)
 	config->log.target = "auto";
 	config->log.level = LOG_LEVEL_INFO;
 	config->log.sessions = LOG_SESSIONS_ALL;
+	config->log.format = LOG_FORMAT_TEXT;
+	config->log.every_us = 0;
+	config_control_built_in(&config->control);
 }
 
 /* Gives each unnamed string the line that it begins in; see config_source.h. */
@@ -94,6 +97,7 @@ static void read_tree(struct config_reader *reader, const config_setting_t *root
 	config_read_pools(reader, pools, count);
 	config_read_listeners(reader, config_setting_get_member(root, "defaults"), listeners,
 			      count);
+	config_check_control(reader, config_setting_get_member(root, "control"));
 	check_pools_used(reader, pools);
 }
 

@@ -139,10 +139,21 @@ void config_read_servers(struct config_reader *reader, const config_setting_t *s
 void config_read_listeners(struct config_reader *reader, const config_setting_t *defaults,
 			   const config_setting_t *listeners, size_t count);
 
+/* config_control.c: all of it goes into struct config_control. */
+config_read_value config_read_control_socket;
+config_read_value config_read_control_http;
+config_read_value config_read_control_mode;
+config_read_value config_read_control_owner;
+/* What it is where the file says nothing. */
+void config_control_built_in(struct config_control *control);
+/* No listener has an address of `control` (NULL: the file has none); comes after the listeners. */
+void config_check_control(struct config_reader *reader, const config_setting_t *control);
+
 /* config_setting.c: values with rules of their own. */
 config_read_value config_read_keepalive; /* struct keepalive */
 config_read_value config_read_mode;      /* struct config_listener */
 config_read_value config_read_owner;     /* struct config_listener */
 config_read_value config_read_target;    /* const char *, of the log */
+config_read_value config_read_every;     /* int64_t, of the log */
 
 #endif

@@ -33,6 +33,11 @@ static const char *sessions_word(unsigned value)
 	return log_sessions_name((enum log_sessions)value);
 }
 
+static const char *format_word(unsigned value)
+{
+	return log_format_name((enum log_format)value);
+}
+
 static const char *balance_word(unsigned value)
 {
 	return balance_kind_name((enum balance_kind)value);
@@ -50,6 +55,7 @@ static const char *const balance_later[] = { "random_two", "source_hash", NULL }
 
 static const struct config_words level_words = { level_word, LOG_LEVELS, no_later };
 static const struct config_words sessions_words = { sessions_word, LOG_SESSIONS_CHOICES, no_later };
+static const struct config_words format_words = { format_word, LOG_FORMATS, no_later };
 static const struct config_words balance_words = { balance_word, BALANCE_KINDS, balance_later };
 static const struct config_words on_timeout_words = { on_timeout_word, 2, no_later };
 
@@ -57,10 +63,18 @@ static const struct config_key log_keys[] = {
 	{ "target", config_read_target, INTO(log_settings, target) },
 	{ "level", config_read_word, WORD(log_settings, level, level_words) },
 	{ "sessions", config_read_word, WORD(log_settings, sessions, sessions_words) },
-	LATER("every"),
-	LATER("format"),
+	{ "every", config_read_every, INTO(log_settings, every_us), .max = CONFIG_DURATION_MAX_US },
+	{ "format", config_read_word, WORD(log_settings, format, format_words) },
 };
 static const struct config_group log_group = GROUP(log_keys);
+
+static const struct config_key control_keys[] = {
+	{ "socket", config_read_control_socket, .offset = 0 },
+	{ "http", config_read_control_http, .offset = 0 },
+	{ "mode", config_read_control_mode, .offset = 0 },
+	{ "owner", config_read_control_owner, .offset = 0 },
+};
+static const struct config_group control_group = GROUP(control_keys);
 
 static const struct config_key root_keys[] = {
 	{ "workers", config_read_integer, INTO(config, workers), .max = 1024 },
@@ -68,7 +82,7 @@ static const struct config_key root_keys[] = {
 	{ "drain", config_read_duration, INTO(config, drain_us), .max = CONFIG_DURATION_MAX_US },
 	LATER("spin"),
 	{ "log", config_read_subgroup, INTO(config, log), .group = &log_group },
-	LATER("control"),
+	{ "control", config_read_subgroup, INTO(config, control), .group = &control_group },
 	APART("defaults"),
 	APART("pools"),
 	APART("listeners"),

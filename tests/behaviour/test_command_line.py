@@ -90,7 +90,7 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("setting, key", (
-    ('control = { http = "127.0.0.1:0"; };', "control"),
+    ('spin = "50us";', "spin"),
     ('defaults = { client = { dead_after = "60s"; }; };', "dead_after"),
 ))
 def test_key_that_does_nothing_so_far_is_refused(config, setting, key):

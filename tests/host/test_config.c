@@ -135,6 +135,8 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_string_equal(config->log.target, "auto");
 	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_ALL);
+	assert_int_equal(config->log.format, LOG_FORMAT_TEXT);
+	assert_int_equal(config->log.every_us, 0);
 	assert_int_equal(config->listener_count, 1);
 	assert_int_equal(config->pool_count, 1);
 	assert_string_equal(listener->name, "web");
@@ -167,7 +169,8 @@ static void every_process_key_is_read(void **state)
 {
 	struct config *config =
 		load("workers = 1024; max_sessions = 10000000L; drain = \"90s\"; log = { target = "
-		     "\"/var/log/x\"; level = \"debug\"; sessions = \"failed\"; };" GOOD);
+		     "\"/var/log/x\"; level = \"debug\"; sessions = \"failed\"; every = \"1m\"; "
+		     "format = \"json\"; };" GOOD);
 
 	(void)state;
 	assert_int_equal(config->workers, 1024);
@@ -176,7 +179,22 @@ static void every_process_key_is_read(void **state)
 	assert_string_equal(config->log.target, "/var/log/x");
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_FAILED);
+	assert_int_equal(config->log.every_us, 60 * 1000000);
+	assert_int_equal(config->log.format, LOG_FORMAT_JSON);
 	config_unref(config);
+}
+
+static void a_line_so_often_is_0_or_a_second_and_more(void **state)
+{
+	struct config *none = load("log = { every = \"0\"; };" GOOD);
+	struct config *second = load("log = { every = \"1s\"; format = \"text\"; };" GOOD);
+
+	(void)state;
+	assert_int_equal(none->log.every_us, 0);
+	assert_int_equal(second->log.every_us, 1000000);
+	assert_int_equal(second->log.format, LOG_FORMAT_TEXT);
+	config_unref(none);
+	config_unref(second);
 }
 
 static void every_listener_key_is_read(void **state)
@@ -380,10 +398,21 @@ static const char *const single_errors[][2] = {
 	  "\"info\", \"debug\"" },
 	{ "log = { level = 3; };" GOOD, "t.conf:1: log.level: is an integer; right is one of" },
 	{ "log = { sessions = \"\"; };" GOOD, "t.conf:1: log.sessions: \"\" is unknown" },
+	{ "log = { format = \"logfmt\"; };" GOOD,
+	  "t.conf:1: log.format: \"logfmt\" is unknown; right is one of \"text\", \"json\"" },
+	{ "log = { format = true; };" GOOD,
+	  "t.conf:1: log.format: is true or false; right is one of \"text\", \"json\"" },
+	{ "log = { every = 60; };" GOOD,
+	  "t.conf:1: log.every: is an integer; right is a duration in quotes: " },
+	{ "log = { every = \"often\"; };" GOOD, "t.conf:1: log.every: \"often\" is no duration" },
+	{ "log = { every = \"999ms\"; };" GOOD,
+	  "t.conf:1: log.every: \"999ms\" is too short; right is \"1s\" and more, or \"0\" for "
+	  "none" },
+	{ "log = { every = \"3651d\"; };" GOOD, "t.conf:1: log.every: \"3651d\" is out of range" },
 	{ "worker = 1;" GOOD, "t.conf:1: worker: unknown key; did you mean \"workers\"?" },
 	{ "wrokers = 1;" GOOD, "t.conf:1: wrokers: unknown key; did you mean \"workers\"?" },
 	{ "zzz = 1;" GOOD, "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, "
-			   "log, defaults, pools, listeners" },
+			   "log, control, defaults, pools, listeners" },
 	{ "defaults = { name = \"x\"; };" GOOD,
 	  "t.conf:1: defaults.name: belongs to each listener" },
 	{ "defaults = { listen = \"x\"; };" GOOD,
@@ -503,8 +532,7 @@ static void what_is_wrong_is_said(void **state)
 /* Keys of the contract without an effect so far. */
 static void keys_to_come_are_refused(void **state)
 {
-	static const char *const root[] = { "spin", "control" };
-	static const char *const log[] = { "every", "format" };
+	static const char *const root[] = { "spin" };
 	static const char *const pool[] = { "health", "fail_after", "retry_after",   "slow_start",
 					    "queue",  "on_down",    "queue_timeout", "resolve" };
 	static const char *const listener[] = {
@@ -531,8 +559,7 @@ static void keys_to_come_are_refused(void **state)
 		const char *format;
 		const char *path;
 	} groups[] = {
-		{ root, 2, "%s = 1;" GOOD, "t.conf:1: " },
-		{ log, 2, "log = { %s = 1; };" GOOD, "t.conf:1: log." },
+		{ root, 1, "%s = 1;" GOOD, "t.conf:1: " },
 		{ pool, 8, POOL("servers = \"unix:/x\"; %s = 1;"), "t.conf:2: pools.p." },
 		{ listener, 15, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
 		{ listener, 15, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },
@@ -794,6 +821,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(every_process_key_is_read),
+		cmocka_unit_test(a_line_so_often_is_0_or_a_second_and_more),
 		cmocka_unit_test(every_listener_key_is_read),
 		cmocka_unit_test(timeouts_are_the_engine_s_deadlines),
 		cmocka_unit_test(pools_have_servers_of_every_form),

@@ -6,6 +6,7 @@
  * what libsystemd really sends is looked at, on a machine without a journal too.
  */
 #include <finback/host/log.h>
+#include <finback/io/address.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,9 @@
 #define WRITER_LINES 300
 #define REOPENS      40
 
-static const struct log_settings to_stderr = { "stderr", LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+static const struct log_settings to_stderr = { .target = "stderr",
+					       .level = LOG_LEVEL_INFO,
+					       .sessions = LOG_SESSIONS_ALL };
 
 /* What was written to stderr between capture() and captured(). */
 static int capture_fd, real_stderr;
@@ -141,7 +144,7 @@ static void test_goes_to_stderr_before_it_is_opened(void **state)
 	assert_string_equal(captured(), "finback: ready: 1\n");
 	assert_true(log_wants(LOG_LEVEL_INFO));
 	assert_false(log_wants(LOG_LEVEL_DEBUG));
-	assert_int_equal(log_lost(), 0);
+	assert_int_equal(log_dropped(), 0);
 }
 
 static void test_says_the_level_and_leaves_out_what_is_below(void **state)
@@ -225,7 +228,7 @@ static void test_a_line_is_one_write(void **state)
 
 static void test_errno_is_left_alone(void **state)
 {
-	uint64_t lost = log_lost();
+	uint64_t lost = log_dropped();
 	int saved = dup(STDERR_FILENO);
 
 	(void)state;
@@ -235,28 +238,32 @@ static void test_errno_is_left_alone(void **state)
 	assert_int_equal(errno, ENOTCONN);
 	assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
 	(void)close(saved);
-	assert_int_equal(log_lost(), lost + 1);
+	assert_int_equal(log_dropped(), lost + 1);
 }
 
 static void test_counts_lines_that_fail(void **state)
 {
-	struct log_settings settings = { "/dev/full", LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
-	uint64_t lost = log_lost();
+	struct log_settings settings = { .target = "/dev/full",
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
+	uint64_t lost = log_dropped();
 
 	(void)state;
 	assert_int_equal(log_open(&settings), 0);
 	log_say(LOG_LEVEL_INFO, "one");
 	log_say(LOG_LEVEL_DEBUG, "not wanted, so not lost");
 	log_say(LOG_LEVEL_INFO, "two");
-	assert_int_equal(log_lost(), lost + 2);
+	assert_int_equal(log_dropped(), lost + 2);
 	log_close();
-	assert_int_equal(log_lost(), lost + 2);
+	assert_int_equal(log_dropped(), lost + 2);
 }
 
 /* A limit on the file's size makes the kernel take a part of a line. */
 static void test_counts_a_short_write(void **state)
 {
-	struct log_settings settings = { path, LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 	pid_t child = fork();
 	int status;
 
@@ -264,13 +271,13 @@ static void test_counts_a_short_write(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		struct rlimit limit = { 50, 50 };
-		uint64_t lost = log_lost();
+		uint64_t lost = log_dropped();
 
 		(void)signal(SIGXFSZ, SIG_IGN);
 		if (log_open(&settings) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
 			_exit(2);
 		log_say(LOG_LEVEL_INFO, "a line that is longer than fifty bytes with its time");
-		_exit(log_lost() == lost + 1 ? 0 : 1);
+		_exit(log_dropped() == lost + 1 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
@@ -288,7 +295,9 @@ static void append(const char *name, const char *text)
 
 static void test_a_file_gets_the_time_before_the_line(void **state)
 {
-	struct log_settings settings = { path, LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 	struct stat stat;
 
 	(void)state;
@@ -315,7 +324,9 @@ static void test_a_file_gets_the_time_before_the_line(void **state)
 
 static void check_time(const char *zone, const char *pattern)
 {
-	struct log_settings settings = { path, LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 
 	assert_int_equal(setenv("TZ", zone, 1), 0);
 	tzset();
@@ -349,11 +360,22 @@ static bool is_held(const char *name)
 	return false;
 }
 
+static int count_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
 static void test_a_rotated_file_is_let_go(void **state)
 {
-	struct log_settings settings = { path, LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 	char rotated[160];
-	int before, after;
+	int before;
 
 	(void)state;
 	(void)snprintf(rotated, sizeof(rotated), "%s.0", path);
@@ -361,12 +383,9 @@ static void test_a_rotated_file_is_let_go(void **state)
 	log_say(LOG_LEVEL_INFO, "old");
 	assert_int_equal(rename(path, rotated), 0);
 	log_say(LOG_LEVEL_INFO, "still old");
-	before = dup(0);
-	(void)close(before);
+	before = count_descriptors();
 	assert_int_equal(log_open(&settings), 0);
-	after = dup(0);
-	(void)close(after);
-	assert_int_equal(after, before); /* no descriptor more */
+	assert_int_equal(count_descriptors(), before);
 	assert_true(is_held(path));
 	assert_false(is_held(rotated));
 	log_say(LOG_LEVEL_INFO, "new");
@@ -385,8 +404,12 @@ static void test_a_rotated_file_is_let_go(void **state)
 static void test_a_target_that_fails_leaves_the_old_one(void **state)
 {
 	char missing[160];
-	struct log_settings settings = { path, LOG_LEVEL_WARNING, LOG_SESSIONS_NONE };
-	struct log_settings bad = { missing, LOG_LEVEL_DEBUG, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_WARNING,
+					 .sessions = LOG_SESSIONS_NONE };
+	struct log_settings bad = { .target = missing,
+				    .level = LOG_LEVEL_DEBUG,
+				    .sessions = LOG_SESSIONS_ALL };
 
 	(void)state;
 	(void)snprintf(missing, sizeof(missing), "%s/none/log", directory);
@@ -493,6 +516,73 @@ static void test_a_session_without_a_server(void **state)
 			    "detail=\"Connection refused\"\n");
 }
 
+static void test_a_running_session_has_a_state(void **state)
+{
+	struct log_session session = sample_session();
+
+	(void)state;
+	session.ending = ENDING_NONE;
+	session.state = "half_closed_client";
+	session.half_closed_ms = 7000;
+	capture();
+	log_session_running(&session);
+	session.state = NULL;
+	session.first_closer = NULL;
+	session.connects = 0;
+	log_session_running(&session);
+	assert_string_equal(
+		captured(),
+		"finback: session 42 half_closed_client: listener=web pool=web "
+		"server_name=127.0.0.1:9000 client=127.0.0.1:5000 client_local=127.0.0.1:8080 "
+		"server=127.0.0.1:9000 server_local=127.0.0.1:40000 state=half_closed_client "
+		"first_closer=client bytes_from_client=12 bytes_from_server=34 ms_from_client=1 "
+		"ms_from_server=2 half_closed_ms=7000 connect_ms=0 total_ms=3 connects=1\n"
+		"finback: session 42 -: listener=web pool=web "
+		"server_name=127.0.0.1:9000 client=127.0.0.1:5000 client_local=127.0.0.1:8080 "
+		"server=127.0.0.1:9000 server_local=127.0.0.1:40000 state=- "
+		"first_closer=- bytes_from_client=12 bytes_from_server=34 ms_from_client=1 "
+		"ms_from_server=2 half_closed_ms=7000 connect_ms=0 total_ms=3 connects=0\n");
+}
+
+static void test_a_dead_peer_has_its_detector(void **state)
+{
+	struct log_session session = sample_session();
+
+	(void)state;
+	session.ending = ENDING_SERVER_DEAD;
+	session.detector = "user_timeout";
+	session.detail = "Connection timed out";
+	capture();
+	log_session(&session);
+	assert_non_null(strstr(captured(), " connects=1 detector=user_timeout "
+					   "detail=\"Connection timed out\"\n"));
+}
+
+static void test_addresses_are_written_as_everywhere(void **state)
+{
+	struct endpoint odd[] = {
+		{ .family = ENDPOINT_IPV4 },
+		{ .family = ENDPOINT_IPV4, .port = 65535, .ip = { 255, 255, 255, 255 } },
+		{ .family = ENDPOINT_IPV4, .port = 10, .ip = { 100, 9, 90, 19 } },
+		{ .family = ENDPOINT_IPV6 },
+		{ .family = ENDPOINT_IPV6, .port = 80, .ip = { 0x20, 1, [15] = 0xff } },
+		{ .family = ENDPOINT_UNIX },
+	};
+	struct log_session session = sample_session();
+	char text[ADDRESS_TEXT_MAX];
+	char expected[ADDRESS_TEXT_MAX + 16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		session.peers[SERVER] = odd[i];
+		(void)snprintf(expected, sizeof(expected), " server=%s ",
+			       endpoint_format(&odd[i], text, sizeof(text)));
+		capture();
+		log_session(&session);
+		assert_non_null(strstr(captured(), expected));
+	}
+}
+
 static void test_values_are_quoted_where_they_must_be(void **state)
 {
 	struct log_session session = sample_session();
@@ -536,11 +626,13 @@ static void test_a_session_line_has_its_bound_too(void **state)
 
 static void test_the_choice_of_sessions(void **state)
 {
-	struct log_settings settings = { "stderr", LOG_LEVEL_ERROR, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = "stderr",
+					 .level = LOG_LEVEL_ERROR,
+					 .sessions = LOG_SESSIONS_ALL };
 	struct log_session session = sample_session();
 	static const size_t lines[] = {
-		[LOG_SESSIONS_ALL] = ENDINGS - 1,
-		[LOG_SESSIONS_FAILED] = ENDINGS - 2,
+		[LOG_SESSIONS_ALL] = ENDINGS,
+		[LOG_SESSIONS_FAILED] = ENDINGS - 1,
 		[LOG_SESSIONS_NONE] = 0,
 	};
 
@@ -551,6 +643,8 @@ static void test_the_choice_of_sessions(void **state)
 		capture();
 		for (session.ending = 1; session.ending < ENDINGS; session.ending++)
 			log_session(&session);
+		session.ending = ENDING_NONE;
+		log_session_running(&session);
 		assert_int_equal(count_lines(captured()), lines[choice]);
 		if (choice == LOG_SESSIONS_FAILED)
 			assert_null(strstr(output, "ending=complete"));
@@ -568,6 +662,8 @@ static void test_names(void **state)
 	assert_string_equal(log_sessions_name(LOG_SESSIONS_ALL), "all");
 	assert_string_equal(log_sessions_name(LOG_SESSIONS_FAILED), "failed");
 	assert_string_equal(log_sessions_name(LOG_SESSIONS_NONE), "none");
+	assert_string_equal(log_format_name(LOG_FORMAT_TEXT), "text");
+	assert_string_equal(log_format_name(LOG_FORMAT_JSON), "json");
 }
 
 static void set_journal_stream(int fd, int wrong)
@@ -703,7 +799,9 @@ static bool has_session_fields(void)
 /* "auto" with a stderr that leads to a journal whose socket is not there. */
 static bool goes_to_stderr_without_journal(void)
 {
-	struct log_settings settings = { "auto", LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = "auto",
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 	int r;
 
 	capture();
@@ -714,12 +812,34 @@ static bool goes_to_stderr_without_journal(void)
 	return strcmp(captured(), "<6>auto\n") == 0 && r == 0;
 }
 
+/* As any other line it goes by way of the queue once there is one. */
+static bool sends_running_session(int journal)
+{
+	struct log_session session = sample_session();
+
+	session.ending = ENDING_NONE;
+	session.state = "open";
+	session.detector = "probe";
+	if (log_start() < 0)
+		return false;
+	log_session_running(&session);
+	log_say(LOG_LEVEL_ERROR, "after it");
+	log_stop();
+	return next_entry(journal) && has_field("MESSAGE_ID=" LOG_RUNNING_MESSAGE_ID) &&
+	       has_field("FINBACK_STATE=open") && has_field("FINBACK_SESSION=42") &&
+	       has_field("FINBACK_DETECTOR=probe") && !strstr(output, "FINBACK_ENDING") &&
+	       strstr(output, "MESSAGE=session 42 open: listener=web ") && next_entry(journal) &&
+	       has_field("MESSAGE=after it") && has_field("PRIORITY=3");
+}
+
 /* In the child: returns its exit status, which is the number of the step that failed. */
 static int check_journal(void)
 {
-	struct log_settings settings = { "journal", LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
+	struct log_settings settings = { .target = "journal",
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
 	struct log_session session = sample_session();
-	uint64_t lost = log_lost();
+	uint64_t lost = log_dropped();
 	int journal;
 
 	if (log_open(&settings) != -ENOENT)
@@ -736,6 +856,7 @@ static int check_journal(void)
 	    !has_field("SYSLOG_IDENTIFIER=finback") || count_lines(output) != 3)
 		return 4;
 	session.detail = "why not";
+	session.state = "not of an ended session";
 	log_session(&session);
 	if (!next_entry(journal) || !has_session_fields())
 		return 5;
@@ -745,6 +866,8 @@ static int check_journal(void)
 	if (!next_entry(journal) || strstr(output, "FINBACK_DETAIL") ||
 	    !has_field("FINBACK_SERVER_NAME=-"))
 		return 6;
+	if (!sends_running_session(journal))
+		return 13;
 	/* "auto" takes it where stderr leads there, and only there */
 	settings.target = "auto";
 	set_journal_stream(STDERR_FILENO, 0);
@@ -760,7 +883,7 @@ static int check_journal(void)
 	log_say(LOG_LEVEL_INFO, "auto");
 	if (strcmp(captured(), "finback: auto\n") != 0 || next_entry(journal))
 		return 10;
-	return log_lost() == lost ? 0 : 11;
+	return log_dropped() == lost ? 0 : 11;
 }
 
 static void test_the_journal_gets_fields(void **state)
@@ -822,8 +945,10 @@ static size_t count_whole_lines(const char *name)
 
 static void test_a_file_is_reopened_while_threads_write(void **state)
 {
-	struct log_settings settings = { path, LOG_LEVEL_INFO, LOG_SESSIONS_ALL };
-	uint64_t lost = log_lost();
+	struct log_settings settings = { .target = path,
+					 .level = LOG_LEVEL_INFO,
+					 .sessions = LOG_SESSIONS_ALL };
+	uint64_t lost = log_dropped();
 	pthread_t threads[WRITERS];
 	int numbers[WRITERS];
 	char rotated[160];
@@ -849,7 +974,7 @@ static void test_a_file_is_reopened_while_threads_write(void **state)
 	}
 	lines += count_whole_lines(path);
 	assert_int_equal(lines, WRITERS * WRITER_LINES);
-	assert_int_equal(log_lost(), lost);
+	assert_int_equal(log_dropped(), lost);
 }
 
 static void *say_limited(void *argument)
@@ -897,6 +1022,9 @@ int main(void)
 		cmocka_unit_test(test_limited_lines_pass_once_a_second),
 		cmocka_unit_test(test_a_session_is_one_line),
 		cmocka_unit_test(test_a_session_without_a_server),
+		cmocka_unit_test(test_a_running_session_has_a_state),
+		cmocka_unit_test(test_a_dead_peer_has_its_detector),
+		cmocka_unit_test(test_addresses_are_written_as_everywhere),
 		cmocka_unit_test(test_values_are_quoted_where_they_must_be),
 		cmocka_unit_test(test_a_session_line_has_its_bound_too),
 		cmocka_unit_test(test_the_choice_of_sessions),

@@ -63,12 +63,24 @@ struct config_listener {
 	gid_t group; /* (gid_t)-1: left as it is */
 };
 
+/* Where the control interface listens. */
+struct config_control {
+	bool has_socket;
+	struct address socket; /* UNIX */
+	mode_t mode;           /* of the socket's file; 0600 where the configuration is silent */
+	uid_t owner;           /* (uid_t)-1: left as it is */
+	gid_t group;           /* (gid_t)-1: left as it is */
+	struct address *http;  /* TCP, for reads alone; a name may stand for several */
+	size_t http_count;     /* 0: none */
+};
+
 struct config {
 	const char *path;
 	unsigned workers;      /* 0: one for each CPU this process may use */
 	unsigned max_sessions; /* 0: what the descriptor limit allows */
 	int64_t drain_us;
 	struct log_settings log;
+	struct config_control control;
 	struct config_pool *pools;
 	size_t pool_count;
 	struct config_listener *listeners;
@@ -88,9 +100,11 @@ struct config_problems {
 
 #define CONFIG_PROBLEMS_MAX 200 /* of each; the last line then says that there are more */
 
-/* Reads and checks a file with all its @includes (relative to the file's directory). Returns 0 with
- * *ret_config holding one reference of the caller's; -EINVAL with at least one error in `problems`;
- * -ENOMEM. `problems` is filled in both cases and is the caller's to release. */
+/* Reads and checks a file with all its @includes (relative to the file's directory). Where it does
+ * not name the control socket, that is control.sock in the first of the $RUNTIME_DIRECTORY
+ * (systemd.exec(5)); without one there is none. Returns 0 with *ret_config holding one reference of
+ * the caller's; -EINVAL with at least one error in `problems`; -ENOMEM. `problems` is filled in
+ * both cases and is the caller's to release. */
 int config_load(const char *path, struct config **ret_config, struct config_problems *problems);
 
 /* The same from memory; `name` stands for the file in messages. */
