@@ -1,6 +1,7 @@
 /*
  * finback's command: arguments, wiring, exit status.
  */
+#include <finback/admin/control.h>
 #include <finback/daemon/demo.h>
 #include <finback/daemon/supervisor.h>
 #include <finback/host/config.h>
@@ -101,6 +102,23 @@ static void log_problems(const struct config_problems *problems)
 		log_say(LOG_LEVEL_WARNING, "%s", problems->warnings[i]);
 }
 
+static int run_with_control(struct config *config)
+{
+	struct supervisor_guest guest;
+	struct control *control;
+	int status;
+
+	if (control_create(&control) < 0) {
+		log_say(LOG_LEVEL_ERROR, "no memory to start with");
+		config_unref(config);
+		return EX_OSERR;
+	}
+	guest = control_guest(control, config);
+	status = supervisor_run(config, true, &guest);
+	control_destroy(control);
+	return status;
+}
+
 static int run_file(const struct arguments *arguments)
 {
 	struct config *config = NULL;
@@ -116,7 +134,7 @@ static int run_file(const struct arguments *arguments)
 		config_unref(config);
 		return EX_OK;
 	}
-	return supervisor_run(config, true);
+	return run_with_control(config);
 }
 
 static int demo_config(const char *listen, const struct address *backend, struct config **ret)
@@ -153,7 +171,7 @@ static int run_demo(const struct arguments *arguments)
 	}
 	status = demo_config(arguments->demo, &backend, &config);
 	if (status == EX_OK)
-		status = supervisor_run(config, false);
+		status = supervisor_run(config, false, NULL);
 	demo_stop(demo);
 	return status;
 }

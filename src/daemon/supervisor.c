@@ -320,9 +320,11 @@ static int start(struct supervisor *supervisor, struct config *config)
 		goto fail;
 	}
 	error = supervisor->guest.start(supervisor->guest.guest, supervisor);
-	if (error < 0)
-		goto fail;
-	return supervisor_apply(supervisor, config);
+	if (error == 0)
+		return supervisor_apply(supervisor, config);
+	log_say(LOG_LEVEL_ERROR, "cannot start the control interface: %s", strerrordesc_np(-error));
+	config_unref(config);
+	return error;
 fail:
 	log_say(LOG_LEVEL_ERROR, "cannot start %zu workers: %s", workers, strerrordesc_np(-error));
 	config_unref(config);
