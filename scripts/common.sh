@@ -14,12 +14,15 @@ export TSAN_OPTIONS=halt_on_error=0:exitcode=66
 	ROOT=$PWD
 	PYTHON=/usr/bin/python3 # Debian's: the one its python3-* packages are for
 	BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config
-		libev-dev libconfig-dev libsystemd-dev libcmocka-dev)
+		libev-dev libconfig-dev libsystemd-dev libcmocka-dev
+		libmicrohttpd-dev libjansson-dev libncurses-dev libcurl4-openssl-dev)
 	CLANG_PACKAGES=(clang libclang-rt-dev)
 	CHECK_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3 python3-pyflakes)
-	TEST_PACKAGES=(python3 python3-pytest python3-pytest-xdist python3-pytest-timeout
+	TEST_PACKAGES=(python3 python3-pytest python3-pytest-xdist python3-pytest-timeout python3-yaml
 		iproute2 nftables netcat-openbsd socat curl git haproxy nginx openssh-client
-		openssh-server procps systemd util-linux)
+		openssh-server procps systemd util-linux
+		prometheus chromium chromium-driver python3-selenium python3-pyte
+		bash-completion zsh)
 }
 
 me=${0##*/}
