@@ -42,8 +42,8 @@ class Sandbox:
         command = [os.path.join(HERE, "systemd-sandbox"), "-t", str(LIFETIME)]
         for unit in UNITS:
             command += ["-u", unit]
-        command += ["-f", BINARY + ":/usr/sbin/finback", "--", "/usr/bin/python3", "-B",
-                    os.path.join(HERE, "agent.py")]
+        command += ["-f", BINARY + ":/usr/sbin/finback", "-f", BINARY + "ctl:/usr/bin/finbackctl",
+                    "--", "/usr/bin/python3", "-B", os.path.join(HERE, "agent.py")]
         self._channel, theirs = socket.socketpair()
         self._complaints = tempfile.TemporaryFile(mode="w+")
         with theirs:
