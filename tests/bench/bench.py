@@ -287,6 +287,9 @@ def parse_arguments():
     parser.add_argument("--sessions", type=int, default=4000, help="idle ones that are held")
     parser.add_argument("--only", action="append", metavar="NAME",
                         help="a test or a relay, by the beginning of its name; may be repeated")
+    parser.add_argument("--observed", action="store_true",
+                        help="finback against itself with its control interface on and asked each "
+                             "second, in place of other relays")
     parser.add_argument("--json", metavar="FILE", help="all figures, not only medians")
     parser.add_argument("--finback", default=os.path.join(TOP, "build/release/finback"))
     parser.add_argument("--load", default=os.path.join(TOP, "build/release/tests/finback-load"))
@@ -314,7 +317,8 @@ def main():
     options = parse_arguments()
     signal.signal(signal.SIGTERM, stop_politely)
     kinds = []
-    for kind in choose(relays.all_kinds(options.finback), options.only):
+    every = relays.observed_kinds if options.observed else relays.all_kinds
+    for kind in choose(every(options.finback), options.only):
         why = kind.why_missing()
         if why:
             print(f"left out: {kind.name}: {why}", file=sys.stderr)

@@ -4,7 +4,9 @@ TCP on one core, started for one measurement and stopped after it."""
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 STARTING = 10  # seconds that a relay may take to listen, and to end
@@ -15,10 +17,13 @@ LISTENING = "0A"
 FINBACK = """
 workers = 1;
 log = {{ target = "stderr"; level = "warning"; sessions = "none"; }};
+{options}
 listeners = (
   {{ name = "bench"; listen = [ "127.0.0.1:{port}" ]; servers = "{server}"; }}
 );
 """
+
+CONTROL = 'control = {{ socket = "{directory}/control.sock"; }};'
 
 HAPROXY = """
 global
@@ -89,18 +94,70 @@ class Kind:
 
     def start(self, port, server, directory, cpu):
         path = os.path.join(directory, "relay.conf")
+        values = {key: value.format(directory=directory) for key, value in self.values.items()}
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.template.format(port=port, server=server, directory=directory,
-                                            **self.values))
+                                            **values))
         arguments = [argument.format(path=path, directory=directory)
                      for argument in self.arguments]
         return Running([self.program, *arguments], port, directory, cpu)
+
+
+class Observed(Kind):
+    """finback with its control interface on and in use."""
+
+    def start(self, port, server, directory, cpu):
+        running = super().start(port, server, directory, cpu)
+        running.observer = Observer(os.path.join(directory, "control.sock"), cpu)
+        return running
+
+
+class Observer:
+    """Asks each second what a scraper and an open status page ask, from a CPU that is not the
+    relay's."""
+
+    PATHS = ("/metrics", "/api/v1/status", "/api/v1/sessions?brief=1&limit=100",
+             "/api/v1/sessions?state=ended&limit=100")
+
+    def __init__(self, path, cpu):
+        self._path = path
+        self._cpus = os.sched_getaffinity(0) - {cpu} or os.sched_getaffinity(0)
+        self._stopped = threading.Event()
+        self.answers = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        os.sched_setaffinity(0, self._cpus)  # of this thread
+        while not self._stopped.is_set():
+            for path in self.PATHS:
+                self._ask(path)
+            self._stopped.wait(1)
+
+    def _ask(self, path):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(STARTING)
+            sock.connect(self._path)
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = sock.recv(65536)
+            if not answer.startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError(f"{path}: {answer[:200]!r}")
+            while sock.recv(1 << 20):
+                pass
+        self.answers += 1
+
+    def stop(self):
+        self._stopped.set()
+        self._thread.join()
+        if self.answers == 0:
+            raise RuntimeError("the control interface never answered")
 
 
 class Running:
     """A relay that runs; its processor time and its memory, of all its processes together."""
 
     def __init__(self, command, port, directory, cpu):
+        self.observer = None
         self.log_path = os.path.join(directory, "relay.log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
@@ -143,6 +200,8 @@ class Running:
         return total
 
     def stop(self):
+        if self.observer:
+            self.observer.stop()
         if self.process.poll() is not None:
             return
         processes = self.processes()
@@ -182,9 +241,17 @@ def is_listening(port):
     return False
 
 
+def observed_kinds(finback):
+    """The same program twice: with the control interface off, and on and in use."""
+    return [
+        Kind("finback", finback, FINBACK, ["-c", "{path}"], options=""),
+        Observed("finback, observed", finback, FINBACK, ["-c", "{path}"], options=CONTROL),
+    ]
+
+
 def all_kinds(finback):
     return [
-        Kind("finback", finback, FINBACK, ["-c", "{path}"]),
+        Kind("finback", finback, FINBACK, ["-c", "{path}"], options=""),
         Kind("haproxy", "haproxy", HAPROXY, ["-db", "-f", "{path}"], options=""),
         Kind("haproxy, splice", "haproxy", HAPROXY, ["-db", "-f", "{path}"],
              options=HAPROXY_SPLICE),
