@@ -25,7 +25,7 @@ function(finback_man)
 endfunction()
 
 if(FINBACK_SCDOC)
-	finback_man(finback.8 finback.conf.5)
+	finback_man(finback.8 finback.conf.5 finback-api.7 finbackctl.8)
 else()
 	message(STATUS "no scdoc: the manual pages are left out")
 endif()
