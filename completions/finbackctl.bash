@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # bash completion for finbackctl(8). Names and ids are asked of the running finback; where it is not
 # reached there are none, without a word.
 
