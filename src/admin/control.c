@@ -104,7 +104,8 @@ static int prepare(void *guest, const struct config *config, char why[SUPERVISOR
 		error = obtain(&control->doors[CONTROL_UNIX], wanted, &wanted->socket, why);
 	for (size_t i = 0; i < wanted->http_count && error == 0; i++)
 		error = obtain(&control->doors[CONTROL_TCP], wanted, &wanted->http[i], why);
-	control->options = options_of(wanted);
+	if (error == 0)
+		control->options = options_of(wanted);
 	for (size_t i = 0; i < CONTROL_DOORS && error < 0; i++)
 		door_close(&control->doors[i], true);
 	return error;
@@ -134,7 +135,7 @@ static void take_door(struct control *control, struct door *door)
 {
 	for (struct entrance *entrance = door->entrances; entrance; entrance = entrance->next) {
 		if (!entrance->is_wanted) {
-			say("no longer ", entrance);
+			say("closed ", entrance);
 		} else if (entrance->is_new) {
 			door_admit(entrance);
 			say("", entrance);

@@ -16,9 +16,10 @@
 
 /*
  * What the files of the control interface share: control.c is the supervisor's guest,
- * control_door.c has the connections, control_request.c takes a request apart and answers it,
- * control_wait.c keeps one that waits for a worker, control_operations.c knows the paths; the other
- * files answer those that have more to them. All of it runs in the supervisor's thread.
+ * control_door.c lets callers in, control_caller.c looks after them, control_request.c takes a
+ * request apart and answers it, control_wait.c keeps one that waits for a worker,
+ * control_operations.c knows the paths; the other files answer those that have more to them. All of
+ * it runs in the supervisor's thread.
  */
 
 /* What callers may cost, each of the two doors. */
@@ -83,7 +84,8 @@ struct door {
 /* Nothing is started or opened by it. */
 void door_init(struct door *door, struct control *control, bool is_read_only);
 
-/* The entrance at an address; NULL: none. */
+/* The entrance at an address; NULL: none. One whose socket file is gone is none: nobody finds it.
+ */
 struct entrance *door_entrance(struct door *door, const struct address *address);
 
 /* Opens an entrance, which accepts nobody before door_admit. `options` are sock_listen's. Returns 0
@@ -94,11 +96,8 @@ int door_open(struct door *door, const struct address *address, const struct soc
 void door_admit(struct entrance *entrance);
 
 /* Closes those entrances that are not wanted (`is_new` false) or those that are new (true), and
- * removes the files of UNIX sockets. */
+ * removes the files of UNIX sockets. Who already waits at one is let in first. */
 void door_close(struct door *door, bool is_new);
-
-/* After a request was answered: was it the last of this caller's? */
-void door_look_for_end(struct door *door, struct caller *caller);
 
 /* It has work that its own descriptors do not tell of: runs it at the next turn of the loop. */
 void door_wake(struct door *door);
@@ -106,8 +105,33 @@ void door_wake(struct door *door);
 /* Ends it, and all connections; answers under way get CONTROL_FAREWELL_SECONDS. */
 void door_fini(struct door *door);
 
+/* ---- callers ----------------------------------------------------------------------------------
+ */
+
+/* libmicrohttpd's callback for the beginning and the end of a connection; its owner is the door. */
+void caller_on_connection(void *owner, struct MHD_Connection *connection, void **ret_caller,
+			  enum MHD_ConnectionNotificationCode code);
+
 /* The place of who is connected by it; NULL: there is none. */
-struct caller *door_caller(struct MHD_Connection *connection);
+struct caller *caller_of(struct MHD_Connection *connection);
+
+size_t callers_count(const struct door *door);
+
+/* Ends one, for another who wants in. Not one who waits for a worker: fewer may wait than there are
+ * places. */
+void callers_make_room(struct door *door);
+
+/* Now and then: ends those whose time is up, or who have gone. */
+void callers_look_after(struct door *door);
+
+/* After a request was answered: was it the last of this caller's? */
+void caller_look_for_end(struct door *door, struct caller *caller);
+/* Then, when the library has nothing left to do: ends those whose last request it was. */
+void callers_end_leavers(struct door *door);
+
+/* At the end: whether anybody still has a request; and whoever has is told that it is over. */
+bool callers_have_requests(const struct door *door);
+void callers_send_away(struct door *door);
 
 /* ---- requests ---------------------------------------------------------------------------------
  */

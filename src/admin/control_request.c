@@ -274,7 +274,7 @@ static void begin(struct request *request, const char *url, const char *method)
 
 void *request_on_uri(void *owner, const char *uri, struct MHD_Connection *connection)
 {
-	struct caller *caller = door_caller(connection);
+	struct caller *caller = caller_of(connection);
 	struct request *request = caller ? malloc(sizeof *request) : NULL;
 
 	if (!request)
@@ -378,6 +378,6 @@ void request_on_completed(void *owner, struct MHD_Connection *connection, void *
 	drop_answer(request);
 	request->caller->request = NULL;
 	request->caller->since_us = monotonic_us();
-	door_look_for_end(request->door, request->caller);
+	caller_look_for_end(request->door, request->caller);
 	free(request);
 }

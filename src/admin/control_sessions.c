@@ -10,6 +10,7 @@
 #include <finback/admin/render.h>
 #include <finback/daemon/survey.h>
 #include <finback/daemon/worker.h>
+#include <finback/host/log.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -234,9 +235,12 @@ static void on_killed(struct inquiry *inquiry)
 static void on_kill_answer(struct wait *wait)
 {
 	const struct kill_order *order = &((struct kill *)wait)->order;
+	char who[REQUEST_CALLER_MAX];
 	struct text text = { 0 };
 
 	if (order->is_found) {
+		log_say(LOG_LEVEL_INFO, "control: session %" PRIu64 " is ended (%s)", order->id,
+			request_caller(wait->request, who));
 		text_appendf(&text, "{\"killed\":%" PRIu64 "}", order->id);
 		request_answer(wait->request, MHD_HTTP_OK, CONTROL_JSON, &text);
 	} else {

@@ -156,16 +156,16 @@ static void fill_row(struct rows *rows, struct row *row, const struct tally *tal
 /* Returns whether there was memory; rows_fini is due either way. */
 static bool rows_init(struct rows *rows, const struct registry *registry)
 {
-	const struct tally *tally;
+	const struct tally *tally = NULL;
 	size_t i = 0;
 
 	*rows = (struct rows){ 0 };
-	for (tally = registry->tallies; tally; tally = tally->next)
+	while ((tally = registry_next(registry, tally)))
 		rows->count++;
 	rows->rows = calloc(rows->count + 1, sizeof *rows->rows); /* never of 0 bytes */
 	if (!rows->rows)
 		return false;
-	for (tally = registry->tallies; tally; tally = tally->next)
+	while ((tally = registry_next(registry, tally)))
 		fill_row(rows, &rows->rows[i++], tally);
 	return !rows->labels.is_short;
 }

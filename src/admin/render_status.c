@@ -116,10 +116,11 @@ static json_t *render_listener(const struct supervisor_facts *facts, const struc
 /* All that there ever were. Adds their live sessions up in *ret_active. */
 static json_t *render_listeners(const struct supervisor_facts *facts, uint64_t *ret_active)
 {
+	const struct tally *tally = NULL;
 	json_t *array = json_array();
 
 	*ret_active = 0;
-	for (const struct tally *tally = facts->registry->tallies; tally; tally = tally->next) {
+	while ((tally = registry_next(facts->registry, tally))) {
 		struct counters_sum sum;
 
 		tally_sum(tally, &sum);

@@ -213,6 +213,21 @@ void generation_unref(struct generation *generation)
 	free(generation);
 }
 
+/* A file that was good, and still could not be taken, has left its names in the registry. */
+void generation_serve(const struct generation *generation)
+{
+	for (size_t i = 0; i < generation->config->listener_count; i++)
+		generation->routes[i].tally->has_served = true;
+}
+
+const struct tally *registry_next(const struct registry *registry, const struct tally *tally)
+{
+	do
+		tally = tally ? tally->next : registry->tallies;
+	while (tally && !tally->has_served);
+	return tally;
+}
+
 /* A worker moves a session in some nanoseconds, unless it is interrupted there: then it needs the
  * CPU that this thread gives up. */
 static void sum_block(struct counters_sum *sum, const struct counters *counters)

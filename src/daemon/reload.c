@@ -37,6 +37,7 @@ static const struct route *route_of(const struct generation *generation, size_t 
 static void publish(struct supervisor *supervisor, struct generation *generation,
 		    struct sockets *sockets)
 {
+	generation_serve(generation);
 	for (size_t i = 0; i < sockets->count; i++) {
 		struct sockets_entry *entry = &sockets->entries[i];
 		const struct route *route = route_of(generation, entry->route);

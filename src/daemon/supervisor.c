@@ -165,7 +165,9 @@ static void summarise_listener(const struct tally *tally)
 
 static void summarise(const struct supervisor *supervisor)
 {
-	for (const struct tally *tally = supervisor->registry.tallies; tally; tally = tally->next)
+	const struct tally *tally = NULL;
+
+	while ((tally = registry_next(&supervisor->registry, tally)))
 		summarise_listener(tally);
 	for (size_t i = 0; i < supervisor->crew.count; i++) {
 		const struct worker *worker = &supervisor->crew.workers[i];

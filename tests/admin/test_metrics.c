@@ -39,6 +39,7 @@ static struct generation *generation_of(const char *text)
 	config_problems_fini(&problems);
 	generation = generation_create(config, &supervisor.registry);
 	assert_non_null(generation);
+	generation_serve(generation);
 	return generation;
 }
 

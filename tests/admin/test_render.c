@@ -618,6 +618,7 @@ static struct generation *load(struct supervisor *supervisor, const char *text)
 	config_problems_fini(&problems);
 	generation = generation_create(config, &supervisor->registry);
 	assert_non_null(generation);
+	generation_serve(generation);
 	return generation;
 }
 

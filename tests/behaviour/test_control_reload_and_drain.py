@@ -76,10 +76,12 @@ def test_a_bad_file():
 def test_a_good_file_that_cannot_be_had():
     with Controlled() as relay, Backend() as taken:
         relay.write_config({**relay.config, "listeners": (
-            {**relay.listener, "listen": taken.address},)})
+            {**relay.listener, "name": "never", "listen": taken.address},)})
         answer = relay.control.reload()
         assert answer.status == 422
         assert len(answer.json()["errors"]) == 1 and taken.address in answer.json()["errors"][0]
+        assert [each["name"] for each in relay.control.status()["listeners"]] == \
+            [relay.listener["name"]], "what was never in force is not shown"
         ping(*relay.pair())
         relay.write_config(relay.config)
 

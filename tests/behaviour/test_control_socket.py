@@ -225,8 +225,33 @@ def test_a_reload_moves_them():
         assert kept.receive(12) == b"HTTP/1.1 200"
         half.send(b"Host: x\r\n\r\n")
         assert half.receive(12) == b"HTTP/1.1 200"
-        assert relay.lines_like(rf"finback: control: no longer socket {old_path}")
-        assert relay.lines_like(rf"finback: control: no longer http on {old_http}")
+        assert relay.lines_like(rf"finback: control: closed socket {old_path}")
+        assert relay.lines_like(rf"finback: control: closed http on {old_http}")
+
+
+def test_who_waits_at_an_address_that_goes_is_served():
+    with Controlled() as relay:
+        path, http = relay.socket_path, relay.http_address
+        config = {name: value for name, value in relay.config.items() if name != "control"}
+        with relay.stopped():
+            waiting = [relay.raw(address) for address in ("unix:" + path, http) * 20]
+            for peer in waiting:
+                peer.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+            relay.write_config(config)
+            relay.signal(signal.SIGHUP)
+        for peer in waiting:
+            assert peer.receive(12) == b"HTTP/1.1 404"
+        relay.wait_line(r"finback: reloaded\b.*")
+        assert not os.path.exists(path) and refuses(http)
+
+
+def test_a_reload_makes_a_lost_file_anew():
+    with Controlled() as relay:
+        os.unlink(relay.socket_path)
+        relay.reload(relay.config)
+        assert status_of(relay.socket_path)["config"]["reloads"] == 1
+        relay.end()
+        assert not os.path.exists(relay.socket_path)
 
 
 def test_a_reload_turns_them_off_and_on():

@@ -331,11 +331,33 @@ static void counters_hold_together_while_they_run(void **state)
 	generation_unref(generation);
 }
 
+static void only_listeners_that_were_in_force_are_shown(void **state)
+{
+	struct generation *taken = make(two_listeners);
+	struct generation *not_taken = make(nothing_in_common);
+	const struct tally *tally;
+
+	(void)state;
+	assert_null(registry_next(&registry, NULL));
+	generation_serve(taken);
+	tally = registry_next(&registry, NULL);
+	assert_non_null(tally);
+	assert_string_equal(tally->name, "front");
+	tally = registry_next(&registry, tally);
+	assert_non_null(tally);
+	assert_string_equal(tally->name, "back");
+	assert_null(registry_next(&registry, tally));
+	generation_unref(not_taken);
+	generation_unref(taken);
+	assert_non_null(registry_next(&registry, NULL)); /* it was in force once */
+}
+
 #define REGISTRY_TEST(name) cmocka_unit_test_setup_teardown(name, open_registry, close_registry)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		REGISTRY_TEST(only_listeners_that_were_in_force_are_shown),
 		REGISTRY_TEST(routes_follow_the_configuration),
 		REGISTRY_TEST(a_listeners_own_servers_are_a_pool),
 		REGISTRY_TEST(servers_are_known_by_pool_and_name),

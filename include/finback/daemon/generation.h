@@ -6,6 +6,7 @@
 #include <finback/host/config.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -17,6 +18,7 @@
 /* What is counted for one listener's name, over all generations. */
 struct tally {
 	char *name;
+	bool has_served;    /* was in force once; see generation_serve() */
 	atomic_uint active; /* sessions now, all workers */
 	size_t workers;
 	struct counters *workers_counters; /* one block a worker */
@@ -56,6 +58,13 @@ struct generation *generation_create(struct config *config, struct registry *reg
 /* One more reference, and one less. Any thread. The last one releases it. */
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
+
+/* It is in force now: from here on its listeners are shown. In the supervisor's thread. */
+void generation_serve(const struct generation *generation);
+
+/* The tallies of all listeners that were ever in force, one after the other: the first for NULL,
+ * NULL after the last. In the supervisor's thread. */
+const struct tally *registry_next(const struct registry *registry, const struct tally *tally);
 
 /* Sums a tally's blocks. Any thread. */
 void tally_sum(const struct tally *tally, struct counters_sum *ret_sum);
