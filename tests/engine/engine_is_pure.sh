@@ -4,7 +4,7 @@
 set -u
 export LC_ALL=C # sort and comm agree on an order
 
-allowed='memcpy|memmove|memset|memcmp|strcmp|strlen|calloc|malloc|free|qsort'
+allowed='memcpy|memmove|memset|memcmp|memchr|strcmp|strlen|strchr|strcspn|calloc|malloc|free|qsort'
 allowed+='|bcmp' # what clang makes of a memcmp that is compared with 0
 allowed+='|__assert_fail|__stack_chk_fail|__(memcpy|memmove|memset)_chk|_GLOBAL_OFFSET_TABLE_'
 allowed+='|__(asan|ubsan|tsan|sanitizer)_[a-z0-9_]+'
