@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -108,19 +109,22 @@ class Observed(Kind):
 
     def start(self, port, server, directory, cpu):
         running = super().start(port, server, directory, cpu)
-        running.observer = Observer(os.path.join(directory, "control.sock"), cpu)
+        running.observer = Observer(os.path.join(directory, "control.sock"), cpu,
+                                    running.process.pid)
         return running
 
 
 class Observer:
     """Asks each second what a scraper and an open status page ask, from a CPU that is not the
-    relay's."""
+    relay's. Says at the end what the thread that answers has taken."""
 
     PATHS = ("/metrics", "/api/v1/status", "/api/v1/sessions?brief=1&limit=100",
              "/api/v1/sessions?state=ended&limit=100")
 
-    def __init__(self, path, cpu):
+    def __init__(self, path, cpu, pid):
         self._path = path
+        self._pid = pid
+        self._began = time.monotonic(), thread_seconds(pid, pid)
         self._cpus = os.sched_getaffinity(0) - {cpu} or os.sched_getaffinity(0)
         self._stopped = threading.Event()
         self.answers = 0
@@ -149,6 +153,10 @@ class Observer:
     def stop(self):
         self._stopped.set()
         self._thread.join()
+        took = thread_seconds(self._pid, self._pid) - self._began[1]
+        share = took / (time.monotonic() - self._began[0])
+        print(f"{self.answers} answers; the thread that gives them: {share:.2%} of a CPU",
+              file=sys.stderr)
         if self.answers == 0:
             raise RuntimeError("the control interface never answered")
 
@@ -187,10 +195,8 @@ class Running:
     def cpu_seconds(self):
         total = 0
         for pid in self.processes():
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-                    total += int(file.read().split()[0])
-        return total / 1e9
+            total += sum(thread_seconds(pid, task) for task in os.listdir(f"/proc/{pid}/task"))
+        return total
 
     def resident_bytes(self):
         total = 0
@@ -215,6 +221,11 @@ class Running:
                 except ProcessLookupError:
                     pass
             self.process.wait(STARTING)
+
+
+def thread_seconds(pid, task):
+    with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
 
 
 def pinned(cpu):
