@@ -7,6 +7,7 @@
  * one by one.
  */
 #include <finback/admin/text.h>
+#include <finback/host/json.h>
 #include <finback/host/utf8.h>
 
 #include <stdarg.h>
@@ -162,62 +163,22 @@ void text_append_utf8(struct text *text, const char *string)
 	text_append(text, string + from, at - from);
 }
 
-/* U+0000 to U+00FF as \u00XX. */
-static void append_escape(struct text *text, unsigned char code)
-{
-	static const char hex[] = "0123456789abcdef";
-	const char escape[] = { '\\', 'u', '0', '0', hex[code >> 4], hex[code & 15] };
-
-	text_append(text, escape, sizeof escape);
-}
-
-static bool is_plain(unsigned char byte)
-{
-	return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
-}
-
-/* Appends one character that is not plain. Returns how many bytes it was. */
-static size_t append_odd(struct text *text, const char *at, size_t left)
-{
-	const unsigned char first = (unsigned char)at[0];
-	size_t length = utf8_length(at, left);
-
-	if (length == 0) {
-		TEXT_APPEND(text, REPLACEMENT);
-		return 1;
-	}
-	if (first == '"' || first == '\\') {
-		TEXT_APPEND(text, "\\");
-		text_append(text, at, 1);
-	} else if (length == 1) {
-		append_escape(text, first);
-	} else if (first == 0xc2 && (unsigned char)at[1] < 0xa0) {
-		append_escape(text, (unsigned char)at[1]);
-	} else {
-		text_append(text, at, length);
-	}
-	return length;
-}
-
 void text_append_json(struct text *text, const char *string)
 {
-	size_t left, from = 0, at = 0;
+	char buffer[JSON_PIECE_MAX];
+	size_t left;
 
 	if (!string) {
 		TEXT_APPEND(text, "null");
 		return;
 	}
-	left = strlen(string);
 	TEXT_APPEND(text, "\"");
-	while (at < left) {
-		if (is_plain((unsigned char)string[at])) {
-			at++;
-			continue;
-		}
-		text_append(text, string + from, at - from);
-		at += append_odd(text, string + at, left - at);
-		from = at;
+	for (left = strlen(string); left > 0;) {
+		struct json_piece piece = json_piece(string, left, buffer);
+
+		text_append(text, piece.at, piece.length);
+		string += piece.taken;
+		left -= piece.taken;
 	}
-	text_append(text, string + from, at - from);
 	TEXT_APPEND(text, "\"");
 }

@@ -16,7 +16,7 @@
 
 #include "probe_parser.h"
 
-static const char probe_message[] = "mg fb q\r\n";
+static const char probe_message[] = "mg finback:probe q\r\n";
 
 #define KEY_MAX_SIZE 250
 /* But for lists of keys, which may be of any length. */

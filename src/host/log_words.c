@@ -8,7 +8,7 @@
  */
 #include "log_words.h"
 
-#include <finback/host/utf8.h>
+#include <finback/host/json.h>
 
 #include <string.h>
 
@@ -101,54 +101,17 @@ void words_add_quoted(struct words *words, const char *text, size_t length)
 	WORDS_ADD(words, "\"");
 }
 
-/* U+0000 to U+00FF as \u00XX. */
-static void add_escape(struct words *words, unsigned code)
-{
-	static const char hex[] = "0123456789abcdef";
-	const char text[] = { '\\', 'u', '0', '0', hex[code >> 4], hex[code & 15] };
-
-	words_add(words, text, sizeof(text));
-}
-
-/* Adds one character that is not plain. Returns how many bytes it was. */
-static size_t add_odd(struct words *words, const char *at, size_t left)
-{
-	size_t length = utf8_length(at, left);
-
-	if (length == 0) {
-		WORDS_ADD(words, "\xef\xbf\xbd");
-		return 1;
-	}
-	if (*at == '"' || *at == '\\') {
-		WORDS_ADD(words, "\\");
-		words_add(words, at, 1);
-	} else if (length == 1 || (at[0] == '\xc2' && (unsigned char)at[1] < 0xa0)) {
-		add_escape(words, (unsigned char)at[length - 1]);
-	} else {
-		words_add(words, at, length);
-	}
-	return length;
-}
-
-static bool is_plain(unsigned char byte)
-{
-	return !is_control(byte) && byte < 0x80 && byte != '"' && byte != '\\';
-}
-
 void words_add_json(struct words *words, const char *text, size_t length)
 {
-	size_t from = 0;
+	char buffer[JSON_PIECE_MAX];
 
 	WORDS_ADD(words, "\"");
-	for (size_t i = 0; i < length;) {
-		if (is_plain((unsigned char)text[i])) {
-			i++;
-			continue;
-		}
-		words_add(words, text + from, i - from);
-		i += add_odd(words, text + i, length - i);
-		from = i;
+	while (length > 0) {
+		struct json_piece piece = json_piece(text, length, buffer);
+
+		words_add(words, piece.at, piece.length);
+		text += piece.taken;
+		length -= piece.taken;
 	}
-	words_add(words, text + from, length - from);
 	WORDS_ADD(words, "\"");
 }

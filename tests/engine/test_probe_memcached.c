@@ -4,7 +4,7 @@
 
 #include "probe_harness.h"
 
-#define PROBE "mg fb q\r\n"
+#define PROBE "mg finback:probe q\r\n"
 
 static const struct probe_settings settings = { .protocol = PROBE_MEMCACHED };
 
@@ -202,7 +202,7 @@ static void test_these_are_ordinary(void **state)
 		"get a \r\n",
 		"stats items\n",
 		"version\r\n",
-		"mg fb q\r\n",
+		"mg finback:probe q\r\n",
 	};
 	struct talk talk;
 
