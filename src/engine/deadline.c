@@ -202,10 +202,18 @@ static void search_relaying(struct search *search)
 	consider_looks(search, search->shortest_us > 0);
 }
 
+/* A side that was lost behind its FIN may be found to have ended only when it has been read to the
+ * end: that FIN goes on then, and lingers from then on. */
+static int64_t lingering_since(const struct session *session)
+{
+	int64_t ended_us = later(session->flows[CLIENT].ended_us, session->flows[SERVER].ended_us);
+
+	return later(later(session_progress_us(session), session->closing_us), ended_us);
+}
+
 static void search_closing(struct search *search)
 {
-	consider_progress(search, DEADLINE_LINGER,
-			  later(session_progress_us(search->session), search->session->closing_us));
+	consider_progress(search, DEADLINE_LINGER, lingering_since(search->session));
 	consider_looks(search, true);
 }
 

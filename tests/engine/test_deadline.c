@@ -367,6 +367,26 @@ static void test_linger_runs_while_cutting(void **state)
 	expect_at(&session, &policy, DEADLINE_LINGER, START_US + HOUR_US + 5 + MINUTE_US);
 }
 
+/* The loss is noticed before the end of file that came ahead of it: the FIN that goes on then has
+ * all of its time. */
+static void test_linger_runs_anew_for_a_fin_found_after_the_loss(void **state)
+{
+	struct policy policy = only(DEADLINE_LINGER, MINUTE_US);
+	struct session session;
+
+	(void)state;
+	connect_at(&session, START_US);
+	(void)session_step(&session,
+			   &(struct fact){ .event = SESSION_LOST,
+					   .side = CLIENT,
+					   .loss = LOSS_RESET,
+					   .is_after_fin = true },
+			   START_US);
+	tell(&session, SESSION_EXHAUSTED, CLIENT, START_US + 250);
+	move(&session, SESSION_ACKED, SERVER, 1, START_US + MINUTE_US);
+	expect_at(&session, &policy, DEADLINE_LINGER, START_US + 250 + MINUTE_US);
+}
+
 static void test_session_runs_whatever_happens(void **state)
 {
 	struct policy policy = only(DEADLINE_SESSION, DAY_US);
@@ -754,6 +774,7 @@ int main(void)
 		cmocka_unit_test(test_stall_of_a_fin_counts_from_the_fin),
 		cmocka_unit_test(test_linger_runs_while_closing),
 		cmocka_unit_test(test_linger_runs_while_cutting),
+		cmocka_unit_test(test_linger_runs_anew_for_a_fin_found_after_the_loss),
 		cmocka_unit_test(test_session_runs_whatever_happens),
 		cmocka_unit_test(test_a_gentle_end_is_followed_by_linger_alone),
 		cmocka_unit_test(test_the_earliest_wins),
