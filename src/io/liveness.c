@@ -29,6 +29,46 @@ static int set_all(int fd, const struct option *options, size_t count)
 	return 0;
 }
 
+/* The kernel's timers are late by an eighth at most, and on average by half of that
+ * (kernel/time/timer.c: each level of its wheel is eight times as coarse as the one before). */
+#define LATENESS 16
+/* Of the time that is left for probes, and the share of it that is silence before the first. */
+#define PROBES       40
+#define IDLE_SHARE   3
+#define RTO_SHARE    8
+#define RTO_LEAST_MS 1000
+#define RTO_MOST_MS  120000
+
+/* Of kernels from 6.15 on; <netinet/tcp.h> does not know it yet. */
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
+
+static int64_t bounded(int64_t value, int64_t least, int64_t most)
+{
+	if (value < least)
+		return least;
+	return value < most ? value : most;
+}
+
+struct keepalive liveness_within(int64_t dead_after_us)
+{
+	int64_t whole_s = dead_after_us / 1000000;
+	int64_t within_s = whole_s - whole_s / LATENESS;
+	int64_t interval_s = bounded(within_s / (PROBES * IDLE_SHARE / (IDLE_SHARE - 1)), 1,
+				     LIVENESS_SECONDS_MAX);
+	int64_t count = (within_s - within_s / IDLE_SHARE) / interval_s;
+
+	return (struct keepalive){
+		.is_set = true,
+		.idle_s = (int)(within_s - count * interval_s),
+		.interval_s = (int)interval_s,
+		.count = (int)count,
+		.rto_max_ms =
+			(int)bounded(dead_after_us / RTO_SHARE / 1000, RTO_LEAST_MS, RTO_MOST_MS),
+	};
+}
+
 int liveness_apply(int fd, const struct keepalive *keepalive)
 {
 	const struct option options[] = {
@@ -40,7 +80,13 @@ int liveness_apply(int fd, const struct keepalive *keepalive)
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
 	};
 
-	return keepalive->is_set ? set_all(fd, options, sizeof options / sizeof *options) : 0;
+	if (!keepalive->is_set)
+		return 0;
+	/* An older kernel backs off as far as it always did. */
+	if (keepalive->rto_max_ms > 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &keepalive->rto_max_ms,
+				 sizeof keepalive->rto_max_ms);
+	return set_all(fd, options, sizeof options / sizeof *options);
 }
 
 int liveness_clear(int fd)

@@ -45,10 +45,12 @@ static void expect_options(int fd, const struct keepalive *expected)
 static void exactly_these_options_are_set(void **state)
 {
 	static const struct keepalive cases[] = {
-		{ true, 20, 10, 3, 45000 },
-		{ true, 1, 1, 1, 0 },
-		{ true, LIVENESS_SECONDS_MAX, LIVENESS_SECONDS_MAX, LIVENESS_COUNT_MAX, INT32_MAX },
-		{ true, 3, 2, 1, 1 }, /* a user timeout shorter than the first probe is no error */
+		{ true, 20, 10, 3, 45000, 0 },
+		{ true, 1, 1, 1, 0, 0 },
+		{ true, LIVENESS_SECONDS_MAX, LIVENESS_SECONDS_MAX, LIVENESS_COUNT_MAX, INT32_MAX,
+		  0 },
+		{ true, 3, 2, 1, 1,
+		  0 }, /* a user timeout shorter than the first probe is no error */
 	};
 	int fd = tcp_socket();
 
@@ -79,10 +81,10 @@ static void what_is_not_set_is_left_alone(void **state)
 static void what_the_kernel_does_not_take(void **state)
 {
 	static const struct keepalive cases[] = {
-		{ true, 0, 10, 3, 0 },   { true, LIVENESS_SECONDS_MAX + 1, 10, 3, 0 },
-		{ true, 20, 0, 3, 0 },   { true, 20, LIVENESS_SECONDS_MAX + 1, 3, 0 },
-		{ true, 20, 10, 0, 0 },  { true, 20, 10, LIVENESS_COUNT_MAX + 1, 0 },
-		{ true, 20, 10, 3, -1 }, { true, -1, -1, -1, -1 },
+		{ true, 0, 10, 3, 0, 0 },   { true, LIVENESS_SECONDS_MAX + 1, 10, 3, 0, 0 },
+		{ true, 20, 0, 3, 0, 0 },   { true, 20, LIVENESS_SECONDS_MAX + 1, 3, 0, 0 },
+		{ true, 20, 10, 0, 0, 0 },  { true, 20, 10, LIVENESS_COUNT_MAX + 1, 0, 0 },
+		{ true, 20, 10, 3, -1, 0 }, { true, -1, -1, -1, -1, 0 },
 	};
 
 	(void)state;

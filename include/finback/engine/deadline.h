@@ -2,6 +2,7 @@
 #define FINBACK_ENGINE_DEADLINE_H
 
 #include <finback/engine/ending.h>
+#include <finback/engine/side.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +34,9 @@ enum deadline {
 /* What the configuration says about one listener's sessions. Immutable. */
 struct policy {
 	int64_t timeouts_us[DEADLINES];
+	int64_t dead_after_us[SIDES]; /* looked for by finback too; 0: what the kernel does */
+	int64_t alive_us[SIDES];   /* heard from within this: known to be alive; 0: never known */
+	bool is_sparing_alive;     /* timeouts.idle_spares_alive */
 	uint32_t buffer_bytes;     /* of finback's own memory a flow, at most */
 	bool is_closed_on_timeout; /* on_timeout = "close": a deadline ends with FIN, not with RST
 				    */

@@ -3,6 +3,7 @@
 
 #include <finback/engine/balance.h>
 #include <finback/engine/deadline.h>
+#include <finback/engine/probe.h>
 #include <finback/engine/side.h>
 #include <finback/host/log.h>
 #include <finback/io/address.h>
@@ -45,7 +46,9 @@ struct config_pool {
 };
 
 struct config_side {
-	struct keepalive keepalive;
+	struct keepalive keepalive; /* as written, or what dead_after comes to */
+	bool has_probe;
+	struct probe_settings probe;
 };
 
 struct config_listener {
@@ -55,7 +58,9 @@ struct config_listener {
 	const struct config_pool *pool;
 	struct policy policy;
 	struct config_side sides[SIDES];
-	unsigned max_sessions; /* 0: none */
+	unsigned max_sessions;    /* 0: none */
+	unsigned max_half_closed; /* 0: none */
+	unsigned max_embryonic;   /* 0: none */
 	int backlog;
 	bool has_mode; /* UNIX sockets: */
 	mode_t mode;

@@ -18,10 +18,21 @@ struct keepalive {
 	int interval_s;      /* 1 to LIVENESS_SECONDS_MAX */
 	int count;           /* 1 to LIVENESS_COUNT_MAX */
 	int user_timeout_ms; /* 0: none */
+	int rto_max_ms;      /* TCP_RTO_MAX_MS, where the kernel has it; 0: left alone */
 };
 
 #define LIVENESS_SECONDS_MAX 32767
 #define LIVENESS_COUNT_MAX   127
+
+/* Of dead_after. */
+#define LIVENESS_LEAST_US (INT64_C(3) * 1000000)
+#define LIVENESS_MOST_US  (INT64_C(86400) * 1000000)
+
+/* What keepalive is to be so that a peer that vanished is found within `dead_after_us`
+ * (LIVENESS_LEAST_US to LIVENESS_MOST_US) while nothing is unacknowledged, with as many probes as
+ * make sense, so that losses on the way are not taken for a death. The user timeout stays off, as
+ * it kills readers that are slow; what is unacknowledged is for engine/vigil to judge. */
+struct keepalive liveness_within(int64_t dead_after_us);
 
 /* Sets exactly these options on a TCP socket, SO_KEEPALIVE last, as the kernel then counts from
  * now. Sockets accepted from a listener inherit them. Nothing where `is_set` is false. Returns 0 or
