@@ -80,9 +80,14 @@ static const struct family {
 	  "Application probes sent to peers." },
 	{ COUNTER_PROBE_REPLIES, LABELS_SIDE, "finback_probe_replies_total",
 	  "Answers to application probes." },
+	{ COUNTER_PROBE_BYTES_SENT, LABELS_SIDE, "finback_probe_bytes_sent_total",
+	  "Bytes of application probes, which are in no count of relayed bytes." },
+	{ COUNTER_PROBE_BYTES_SWALLOWED, LABELS_SIDE, "finback_probe_bytes_swallowed_total",
+	  "Bytes of answers to application probes, which went no further." },
 };
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
-static_assert(COUNTER_ENDED == COUNTER_ACCEPTED + 1 && COUNTER_PROBE_REPLIES + SIDES == COUNTERS,
+static_assert(COUNTER_ENDED == COUNTER_ACCEPTED + 1 &&
+		      COUNTER_PROBE_BYTES_SWALLOWED + SIDES == COUNTERS,
 	      "the families cover every counter");
 
 static const struct family *family_of(unsigned counter)

@@ -5,11 +5,15 @@
  * where something is outstanding, a look comes often enough (1/64 of the deadline) that what it
  * finds can push the deadline on, and costs next to nothing on a session that is quiet.
  *
+ * To tell a dead peer from a slow one other looks are needed, which engine/vigil plans; they come
+ * on top of these.
+ *
  * Surprising: no event of the kernel's tells when data without a FIN is acknowledged, so a session
  * that is to be reset after its last bytes looks at once, then at growing distances.
  */
 #include <finback/engine/deadline.h>
 #include <finback/engine/session.h>
+#include <finback/engine/vigil.h>
 
 #include <assert.h>
 #include <stddef.h>
@@ -151,6 +155,21 @@ static void consider_looks(struct search *search, bool is_needed)
 	}
 }
 
+/* Finback's own part in finding dead peers, while keepalive sleeps. */
+static void consider_vigil(struct search *search)
+{
+	const struct session *session = search->session;
+
+	for (int side = CLIENT; side < SIDES && search->has_looks; side++) {
+		int64_t dead_after_us = search->policy->dead_after_us[side];
+
+		if (dead_after_us > 0 && session->peers[side].family != ENDPOINT_UNIX &&
+		    session_is_outstanding(session, (enum side)side))
+			take_if_earlier(search, DEADLINE_LOOK,
+					vigil_due_us(session, (enum side)side, dead_after_us));
+	}
+}
+
 static void search_connecting(struct search *search)
 {
 	consider(search, DEADLINE_CONNECT, search->session->attempted_us);
@@ -179,7 +198,7 @@ static void search_stall(struct search *search)
 		enum side sink = other((enum side)side);
 		const struct flow *flow = &session->flows[side];
 
-		if (flow->held > 0 || session_is_outstanding(session, sink))
+		if (flow->held > 0 || session_is_awaited(session, sink))
 			consider_progress(search, DEADLINE_STALL, stalled_since(session, sink));
 	}
 }
@@ -193,13 +212,14 @@ static void search_relaying(struct search *search)
 		consider(search, DEADLINE_FIRST_BYTE, session->accepted_us);
 	search_stall(search);
 	if (session->half_closed_us == 0) {
-		consider_progress(search, DEADLINE_IDLE, progress_us);
+		consider_progress(search, DEADLINE_IDLE, later(progress_us, session->spared_us));
 	} else {
 		consider(search, DEADLINE_HALF_CLOSED_MAX, session->half_closed_us);
 		consider_progress(search, DEADLINE_HALF_CLOSED,
 				  later(progress_us, session->half_closed_us));
 	}
 	consider_looks(search, search->shortest_us > 0);
+	consider_vigil(search);
 }
 
 /* A side that was lost behind its FIN may be found to have ended only when it has been read to the
@@ -215,6 +235,7 @@ static void search_closing(struct search *search)
 {
 	consider_progress(search, DEADLINE_LINGER, lingering_since(search->session));
 	consider_looks(search, true);
+	consider_vigil(search);
 }
 
 static struct deadline_at run(struct search *search)

@@ -39,15 +39,26 @@ static void wish(struct session *session, unsigned wishes)
 	session->wishes = (uint8_t)(session->wishes | wishes);
 }
 
-/* Something more goes towards `side`. The looks that follow it may be due before what is armed. */
-static void await_ack(struct session *session, enum side side, int64_t now_us)
+/* How much of what the other side sent, its FIN included, went to `side`, modulo 2^32. */
+static uint32_t written_to(const struct session *session, enum side side)
+{
+	const struct flow *towards = &session->flows[other(side)];
+
+	return (uint32_t)(towards->bytes - towards->held) + session->legs[side].has_fin_sent;
+}
+
+/* Something more goes towards `side`, of which `count` bytes are counted as written already. The
+ * looks that follow it may be due before what is armed. */
+static void await_ack(struct session *session, enum side side, uint32_t count, int64_t now_us)
 {
 	struct leg *leg = &session->legs[side];
 
 	if (!leg->is_acked)
 		return;
 	leg->is_acked = leg->is_looked = false;
+	leg->vigil = 0;
 	leg->waiting_us = now_us;
+	leg->before = written_to(session, side) - count;
 	wish(session, WISH_REARM);
 }
 
@@ -60,7 +71,7 @@ static void step_flow(struct session *session, enum side side, enum flow_event e
 	switch (flow_step(flow, event)) {
 	case FLOW_SEND_FIN:
 		session->legs[other(side)].has_fin_sent = true;
-		await_ack(session, other(side), now_us);
+		await_ack(session, other(side), 1, now_us);
 		wish(session, WISH_FIN(other(side)));
 		break;
 	case FLOW_DISCARD:
@@ -223,7 +234,7 @@ static void on_wrote(struct session *session, const struct fact *fact, int64_t n
 	assert(fact->count <= flow->held);
 	flow->held -= fact->count;
 	flow->progress_us = now_us;
-	await_ack(session, other(fact->side), now_us);
+	await_ack(session, other(fact->side), fact->count, now_us);
 	if (flow->held == 0 && flow_has_ended(flow)) {
 		settle(session, fact->side, now_us);
 		wish(session, WISH_LOOK | WISH_REARM);
@@ -297,19 +308,34 @@ static void on_exhausted(struct session *session, const struct fact *fact, int64
 static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	struct leg *leg = &session->legs[fact->side];
-	const struct flow *towards = &session->flows[other(fact->side)];
-	uint32_t written = (uint32_t)(towards->bytes - towards->held) + leg->has_fin_sent;
-	uint32_t acked = written - fact->count;
+	uint32_t written = written_to(session, fact->side);
+	uint32_t since = written - leg->before;
+	/* A probe came first of what is unacknowledged, and is no progress of the session's. */
+	uint32_t acked = written - (fact->count < since ? fact->count : since);
 
 	/* Only against an earlier look can progress be told: a first one finds what it finds. */
 	if (leg->is_looked && acked != leg->acked)
 		leg->acked_us = now_us;
 	leg->acked = acked;
 	leg->looked_us = now_us;
+	leg->vigil = fact->vigil;
 	leg->is_acked = fact->count == 0;
 	leg->is_looked = !leg->is_acked;
 	if (leg->is_acked)
 		advance(session);
+}
+
+static void on_injected(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	assert(session->legs[fact->side].is_acked);
+	await_ack(session, fact->side, 0, now_us);
+}
+
+static void on_spared(struct session *session, const struct fact *fact, int64_t now_us)
+{
+	(void)fact;
+	session->spared_us = now_us;
+	wish(session, WISH_REARM);
 }
 
 /* A deadline that asks for FIN instead of a reset: both flows end as if their sources had, and what
@@ -363,6 +389,8 @@ static handler *const handlers[SESSION_OVER][SESSION_EVENTS] = {
 	[SESSION_RELAYING][SESSION_ENDED] = on_ended,
 	[SESSION_RELAYING][SESSION_LOST] = on_lost,
 	[SESSION_RELAYING][SESSION_ACKED] = on_acked,
+	[SESSION_RELAYING][SESSION_INJECTED] = on_injected,
+	[SESSION_RELAYING][SESSION_SPARED] = on_spared,
 	[SESSION_RELAYING][SESSION_EXPIRED] = on_expired,
 	[SESSION_RELAYING][SESSION_CUT] = on_cut,
 
@@ -445,6 +473,12 @@ bool session_is_outstanding(const struct session *session, enum side side)
 	return !leg->is_acked && leg->loss == LOSS_NONE;
 }
 
+bool session_is_awaited(const struct session *session, enum side side)
+{
+	return session_is_outstanding(session, side) &&
+	       written_to(session, side) != session->legs[side].before;
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
@@ -511,10 +545,19 @@ const char *session_phase_name(enum session_phase phase)
 }
 
 static const char *const event_names[] = {
-	[SESSION_CONNECTED] = "connected", [SESSION_SPOKE] = "spoke", [SESSION_READ] = "read",
-	[SESSION_WROTE] = "wrote",         [SESSION_ENDED] = "ended", [SESSION_LOST] = "lost",
-	[SESSION_EXHAUSTED] = "exhausted", [SESSION_ACKED] = "acked", [SESSION_EXPIRED] = "expired",
-	[SESSION_NEXT] = "next",           [SESSION_CUT] = "cut",
+	[SESSION_CONNECTED] = "connected",
+	[SESSION_SPOKE] = "spoke",
+	[SESSION_READ] = "read",
+	[SESSION_WROTE] = "wrote",
+	[SESSION_ENDED] = "ended",
+	[SESSION_LOST] = "lost",
+	[SESSION_EXHAUSTED] = "exhausted",
+	[SESSION_ACKED] = "acked",
+	[SESSION_EXPIRED] = "expired",
+	[SESSION_NEXT] = "next",
+	[SESSION_CUT] = "cut",
+	[SESSION_INJECTED] = "injected",
+	[SESSION_SPARED] = "spared",
 };
 static_assert(sizeof event_names / sizeof *event_names == SESSION_EVENTS, "a name for each event");
 

@@ -145,6 +145,21 @@ static uint32_t last_heard_ms(const struct tcp_info *info)
 								    : info->tcpi_last_data_recv;
 }
 
+int liveness_vitals(int fd, struct vitals *ret_vitals)
+{
+	struct tcp_info info = { .tcpi_state = 0 };
+	socklen_t length = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+		return -errno;
+	*ret_vitals = (struct vitals){
+		.silent_us = (int64_t)last_heard_ms(&info) * 1000,
+		.unanswered = info.tcpi_retransmits > info.tcpi_probes ? info.tcpi_retransmits
+								       : info.tcpi_probes,
+	};
+	return 0;
+}
+
 int liveness_read(int fd, struct tcp_facts *ret_facts)
 {
 	struct long_info now = { .info = { .tcpi_state = 0 } };

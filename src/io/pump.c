@@ -16,17 +16,22 @@
 #include <sys/uio.h>
 
 #define PAGE_BYTES 4096
+#define ROOM_BYTES PAGE_BYTES /* the buffer stays at the start of a page */
+static_assert(PUMP_FILTER_ROOM <= ROOM_BYTES, "a filter has its room");
 
 int pump_init(struct pump *pump)
 {
+	unsigned char *pages = aligned_alloc(PAGE_BYTES, ROOM_BYTES + PUMP_BUFFER_BYTES);
+
 	pump->rest_bytes = 0;
-	pump->buffer = aligned_alloc(PAGE_BYTES, PUMP_BUFFER_BYTES);
-	return pump->buffer ? 0 : -ENOMEM;
+	pump->buffer = pages ? pages + ROOM_BYTES : NULL;
+	return pages ? 0 : -ENOMEM;
 }
 
 void pump_fini(struct pump *pump)
 {
-	free(pump->buffer);
+	if (pump->buffer)
+		free(pump->buffer - ROOM_BYTES);
 	pump->buffer = NULL;
 }
 
@@ -89,26 +94,46 @@ static int keep_rest(struct pump *pump, const unsigned char *bytes, size_t size,
 	return 0;
 }
 
+/* Sends what it can, and keeps the rest. */
+static void send_or_keep(struct pump *pump, int sink, const unsigned char *bytes, size_t size,
+			 int more, struct ring **rest, struct pump_report *report)
+{
+	struct iovec all = { (void *)(uintptr_t)bytes, size };
+
+	send_views(sink, &all, 1, more, report);
+	report->is_sink_full = report->sink_error == 0 && report->wrote < size;
+	if (report->is_sink_full)
+		report->sink_error =
+			keep_rest(pump, bytes + report->wrote, size - report->wrote, rest);
+}
+
 void pump_carry(struct pump *pump, int source, int sink, size_t limit, unsigned hints,
-		struct ring **rest, struct pump_report *ret_report)
+		const struct pump_filter *filter, struct ring **rest,
+		struct pump_report *ret_report)
 {
 	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+	unsigned char *bytes = pump->buffer;
+	bool is_last;
 
 	assert(!*rest && limit > 0);
 	if (limit > PUMP_BUFFER_BYTES)
 		limit = PUMP_BUFFER_BYTES;
 	read_once(pump, source, limit, hints & PUMP_THOROUGH, &report);
-	if (report.read > 0) {
-		struct iovec all = { pump->buffer, report.read };
+	is_last = (hints & PUMP_END_KNOWN) && report.read < limit;
+	if (filter && report.read > 0)
+		report.read = (uint32_t)filter->pass(filter->owner, bytes, report.read, &bytes);
+	if (report.read > 0)
+		send_or_keep(pump, sink, bytes, report.read, is_last ? MSG_MORE : 0, rest, &report);
+	*ret_report = report;
+}
 
-		bool is_last = (hints & PUMP_END_KNOWN) && report.read < limit;
+void pump_put(struct pump *pump, int sink, const unsigned char *bytes, size_t size,
+	      struct ring **rest, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
 
-		send_views(sink, &all, 1, is_last ? MSG_MORE : 0, &report);
-		report.is_sink_full = report.sink_error == 0 && report.wrote < report.read;
-		if (report.is_sink_full)
-			report.sink_error = keep_rest(pump, pump->buffer + report.wrote,
-						      report.read - report.wrote, rest);
-	}
+	assert(!*rest && size > 0);
+	send_or_keep(pump, sink, bytes, size, 0, rest, &report);
 	*ret_report = report;
 }
 

@@ -239,6 +239,18 @@ int sock_take_error(int fd)
 	return -error;
 }
 
+int sock_send(int fd, const void *bytes, size_t size)
+{
+	ssize_t length;
+
+	do
+		length = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (length < 0 && errno == EINTR);
+	if (length < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+		return 0;
+	return length < 0 ? -errno : (int)length;
+}
+
 int sock_finish(int fd)
 {
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;

@@ -28,6 +28,8 @@ enum move_kind {
 	MOVE_LOSE, /* `count` bytes of it are left in the kernel, and its FIN if `flag` */
 	MOVE_EXHAUST,
 	MOVE_LOOK,   /* finds `count` bytes unacknowledged by `side` */
+	MOVE_INJECT, /* a probe of one byte goes to `side` */
+	MOVE_SPARE,
 	MOVE_EXPIRE, /* gently if `flag` */
 	MOVE_CUT,
 	MOVE_KINDS
@@ -75,7 +77,8 @@ static const char *const move_names[] = {
 	[MOVE_CONNECT] = "connect", [MOVE_REFUSE] = "refuse",   [MOVE_SPEAK] = "speak",
 	[MOVE_READ] = "read",       [MOVE_WRITE] = "write",     [MOVE_END] = "end",
 	[MOVE_LOSE] = "lose",       [MOVE_EXHAUST] = "exhaust", [MOVE_LOOK] = "look",
-	[MOVE_EXPIRE] = "expire",   [MOVE_CUT] = "cut",
+	[MOVE_INJECT] = "inject",   [MOVE_SPARE] = "spare",     [MOVE_EXPIRE] = "expire",
+	[MOVE_CUT] = "cut",
 };
 static_assert(sizeof(move_names) / sizeof(move_names[0]) == MOVE_KINDS, "a name for each move");
 
@@ -149,6 +152,12 @@ static inline bool model_can(const struct model *model, const struct move *move)
 		return peer->is_lost && peer->left == 0 && model_is_reading(model, move->side);
 	case MOVE_LOOK:
 		return session_is_outstanding(session, move->side) && move->count <= peer->unacked;
+	case MOVE_INJECT:
+		return session_state(session) == STATE_OPEN &&
+		       !session_is_outstanding(session, move->side) &&
+		       session->flows[other(move->side)].held == 0;
+	case MOVE_SPARE:
+		return session_state(session) == STATE_OPEN;
 	case MOVE_EXPIRE:
 	case MOVE_CUT:
 		return true;
@@ -175,7 +184,8 @@ static inline struct fact model_fact(const struct model *model, const struct mov
 		[MOVE_WRITE] = SESSION_WROTE,       [MOVE_END] = SESSION_ENDED,
 		[MOVE_LOSE] = SESSION_LOST,         [MOVE_EXHAUST] = SESSION_EXHAUSTED,
 		[MOVE_LOOK] = SESSION_ACKED,        [MOVE_EXPIRE] = SESSION_EXPIRED,
-		[MOVE_CUT] = SESSION_CUT,
+		[MOVE_CUT] = SESSION_CUT,           [MOVE_INJECT] = SESSION_INJECTED,
+		[MOVE_SPARE] = SESSION_SPARED,
 	};
 	struct fact fact = { .event = events[move->kind],
 			     .side = move->side,
@@ -252,6 +262,9 @@ static inline void model_move(struct model *model, const struct move *move, cons
 	case MOVE_LOOK:
 		peer->unacked = move->count;
 		break;
+	case MOVE_INJECT:
+		peer->unacked++;
+		break;
 	case MOVE_EXPIRE:
 	case MOVE_CUT:
 		/* Only a session that nothing has ended yet can be ended gently. */
@@ -264,6 +277,7 @@ static inline void model_move(struct model *model, const struct move *move, cons
 		break;
 	case MOVE_REFUSE:
 	case MOVE_SPEAK:
+	case MOVE_SPARE:
 	case MOVE_KINDS:
 		break;
 	}

@@ -24,8 +24,8 @@ static enum flow_wish heard_flow_step(struct flow *flow, enum flow_event event);
 #include "session_model.h"
 
 #define NOW_US       INT64_C(1000000)
-#define STATES_MAX   (1U << 18)
-#define SLOTS        (1U << 19) /* of the hash tables: never more than half full */
+#define STATES_MAX   (1U << 19)
+#define SLOTS        (1U << 20) /* of the hash tables: never more than half full */
 #define KEY_BYTES    72
 #define SESSION_KEY  32 /* the first bytes of a key: the session alone */
 #define FRIENDLY_MAX 64
@@ -76,7 +76,7 @@ static const char *model_before_fact(const struct session *session, const struct
 static void print_move(const struct move *move)
 {
 	(void)fprintf(stderr, "  %s", move_names[move->kind]);
-	if (move->kind >= MOVE_READ && move->kind <= MOVE_LOOK)
+	if (move->kind >= MOVE_READ && move->kind <= MOVE_INJECT)
 		(void)fprintf(stderr, " %s, count %u", side_name(move->side), move->count);
 	if (move->kind == MOVE_LOSE)
 		(void)fprintf(stderr, ", %s", move->loss == LOSS_DEAD ? "dead" : "reset");
@@ -121,9 +121,11 @@ static void normalise(struct session *session)
 		flow->progress_us = flow->progress_us ? NOW_US : 0;
 		flow->ended_us = flow->ended_us ? NOW_US : 0;
 		leg->waiting_us = leg->acked_us = leg->looked_us = 0;
-		leg->acked = 0;
+		leg->acked = leg->before = 0;
+		leg->vigil = 0;
 		leg->is_looked = false;
 	}
+	session->spared_us = 0;
 	session->connects = 1;
 }
 
@@ -230,7 +232,7 @@ static void try_all_moves(uint32_t number, uint32_t count_max)
 			for (uint32_t count = 0; count <= count_max; count++)
 				for (unsigned how = 0; how < 4; how++) {
 					bool is_plain = kind != MOVE_LOSE && kind != MOVE_EXPIRE;
-					bool is_sided = kind >= MOVE_READ && kind <= MOVE_LOOK;
+					bool is_sided = kind >= MOVE_READ && kind <= MOVE_INJECT;
 					bool is_counted = kind == MOVE_READ || kind == MOVE_WRITE ||
 							  kind == MOVE_LOSE || kind == MOVE_LOOK;
 					struct move move = { kind, side, count, LOSS_NONE,
@@ -327,8 +329,8 @@ static void knock_on_a_closed_door(uint32_t number)
 	for (enum session_event event = 0; event < SESSION_EVENTS; event++)
 		for (enum side side = CLIENT; side < SIDES; side++) {
 			struct session session = model.session;
-			struct fact fact = { event,     side,          1,    ENDING_KILLED,
-					     LOSS_DEAD, DETECTOR_LINK, true, true };
+			struct fact fact = { event,         side, 1,    ENDING_KILLED, LOSS_DEAD,
+					     DETECTOR_LINK, 1,    true, true };
 
 			if (session_step(&session, &fact, NOW_US + 1) != 0 ||
 			    memcmp(&session, &model.session, sizeof(session)) != 0)

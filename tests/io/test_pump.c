@@ -43,7 +43,7 @@ static void replace(struct pair *pair, struct pair by)
 static void carry_with(size_t limit, unsigned hints)
 {
 	memset(&flow.report, 0x55, sizeof flow.report);
-	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, limit, hints, &flow.rest,
+	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, limit, hints, NULL, &flow.rest,
 		   &flow.report);
 }
 
@@ -312,10 +312,10 @@ static void descriptors_that_are_none(void **state)
 
 	(void)state;
 	give("x");
-	pump_carry(&flow.pump, -1, flow.to.ours, 10, 0, &flow.rest, &report);
+	pump_carry(&flow.pump, -1, flow.to.ours, 10, 0, NULL, &flow.rest, &report);
 	assert_int_equal(report.source, PUMP_SOURCE_ERROR);
 	assert_int_equal(report.source_error, -EBADF);
-	pump_carry(&flow.pump, flow.from.ours, -1, 10, 0, &flow.rest, &report);
+	pump_carry(&flow.pump, flow.from.ours, -1, 10, 0, NULL, &flow.rest, &report);
 	assert_int_equal(report.sink_error, -EBADF);
 	assert_null(flow.rest);
 }
@@ -364,8 +364,8 @@ static void rests_of_several_flows_add_up(void **state)
 	give("four");
 	carry(PUMP_BUFFER_BYTES, false);
 	give("sixsix");
-	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, PUMP_BUFFER_BYTES, 0, &other_rest,
-		   &flow.report);
+	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, PUMP_BUFFER_BYTES, 0, NULL,
+		   &other_rest, &flow.report);
 	assert_int_equal(flow.pump.rest_bytes, 10);
 	pump_drop(&flow.pump, &flow.rest);
 	assert_null(flow.rest);

@@ -23,9 +23,11 @@ enum counter {
 	COUNTER_FINS = COUNTER_BYTES + SIDES,    /* + enum side */
 	COUNTER_RESETS = COUNTER_FINS + SIDES,   /* + enum side */
 	COUNTER_DEAD = COUNTER_RESETS + SIDES,   /* + enum side * DETECTORS + enum detector */
-	COUNTER_PROBES = COUNTER_DEAD + SIDES * DETECTORS, /* + enum side */
-	COUNTER_PROBE_REPLIES = COUNTER_PROBES + SIDES,    /* + enum side */
-	COUNTERS = COUNTER_PROBE_REPLIES + SIDES
+	COUNTER_PROBES = COUNTER_DEAD + SIDES * DETECTORS,                /* + enum side */
+	COUNTER_PROBE_REPLIES = COUNTER_PROBES + SIDES,                   /* + enum side */
+	COUNTER_PROBE_BYTES_SENT = COUNTER_PROBE_REPLIES + SIDES,         /* + enum side */
+	COUNTER_PROBE_BYTES_SWALLOWED = COUNTER_PROBE_BYTES_SENT + SIDES, /* + enum side */
+	COUNTERS = COUNTER_PROBE_BYTES_SWALLOWED + SIDES
 };
 
 enum histogram {

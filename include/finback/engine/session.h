@@ -50,6 +50,9 @@ enum session_event {
 	SESSION_LOST, /* `side` was reset or died. Connecting: `count` bytes of it are unread */
 	SESSION_EXHAUSTED, /* the last byte of the lost `side` was read */
 	SESSION_ACKED, /* the kernel holds `count` bytes, FIN included, unacknowledged by `side` */
+	SESSION_INJECTED, /* a probe was put into what goes towards `side`, who had acknowledged all
+			   */
+	SESSION_SPARED,   /* `idle` has passed, and both peers are known to be alive */
 	SESSION_EXPIRED, /* `ending` says by which deadline; `is_gentle`: with FIN, not with a reset
 			  */
 	SESSION_NEXT,    /* the connect attempt failed or took too long: try the next server */
@@ -71,6 +74,7 @@ struct fact {
 	enum ending ending;
 	enum loss loss;
 	enum detector detector; /* SESSION_LOST, LOSS_DEAD: what found it */
+	uint8_t vigil;          /* SESSION_ACKED: parts of dead_after until the next judgement */
 	bool is_after_fin;      /* SESSION_LOST: its FIN was genuine and came before */
 	bool is_gentle;
 };
@@ -101,27 +105,31 @@ enum closer {
 
 /* One side: its socket, and what goes towards it. */
 struct leg {
-	int64_t waiting_us; /* since when, without a pause, something is unacknowledged */
-	int64_t acked_us;   /* when a look last found more acknowledged than the look before */
-	int64_t looked_us;  /* the last look */
-	int32_t fd;         /* -1: none */
-	uint32_t acked;     /* bytes acknowledged so far at the last look, modulo 2^32 */
-	uint8_t loss;       /* enum loss */
-	uint8_t detector;   /* enum detector, where loss is LOSS_DEAD */
-	bool is_after_fin;  /* it was lost, but its FIN came before and counts */
-	bool has_fin_read;  /* its FIN was read */
-	bool has_fin_sent;  /* our FIN went to it */
-	bool is_acked;      /* nothing is unacknowledged */
-	bool is_looked;     /* a look has been since waiting_us: the next one can tell progress */
+	int64_t waiting_us;    /* since when, without a pause, something is unacknowledged */
+	int64_t acked_us;      /* when a look last found more acknowledged than the look before */
+	int64_t looked_us;     /* the last look */
+	int32_t fd;            /* -1: none */
+	uint32_t acked;        /* bytes acknowledged so far at the last look, modulo 2^32 */
+	uint32_t before;       /* bytes that had gone to it at waiting_us, all acknowledged */
+	uint8_t loss;          /* enum loss */
+	uint8_t detector;      /* enum detector, where loss is LOSS_DEAD */
+	uint8_t vigil;         /* parts of dead_after from the last look to the next judgement
+				* (engine/vigil);	 0: there was none since waiting_us */
+	bool is_after_fin : 1; /* it was lost, but its FIN came before and counts */
+	bool has_fin_read : 1; /* its FIN was read */
+	bool has_fin_sent : 1; /* our FIN went to it */
+	bool is_acked : 1;     /* nothing is unacknowledged */
+	bool is_looked : 1; /* a look has been since waiting_us: the next one can tell progress */
 };
 
 struct session {
 	uint64_t id;
 	int64_t accepted_us;
-	int64_t attempted_us;     /* the current connect attempt began */
-	int64_t connected_us;     /* 0: not yet */
-	int64_t half_closed_us;   /* the first flow ended; 0: none has */
-	int64_t closing_us;       /* both ended, or one was cut; 0: not yet */
+	int64_t attempted_us;   /* the current connect attempt began */
+	int64_t connected_us;   /* 0: not yet */
+	int64_t half_closed_us; /* the first flow ended; 0: none has */
+	int64_t closing_us;     /* both ended, or one was cut; 0: not yet */
+	int64_t spared_us;      /* when `idle` last passed and was not held against it; 0: never */
 	struct flow flows[SIDES]; /* by the side they come from */
 	struct leg legs[SIDES];
 	struct endpoint peers[SIDES];
@@ -160,6 +168,9 @@ bool session_wants_write(const struct session *session, enum side side);
 
 /* Whether something went to `side` that may be unacknowledged: a look can tell. */
 bool session_is_outstanding(const struct session *session, enum side side);
+
+/* Whether that is, in part at least, what the other side sent, and not a probe alone. */
+bool session_is_awaited(const struct session *session, enum side side);
 
 /* When a byte last moved in either flow, or was acknowledged by either side. */
 int64_t session_progress_us(const struct session *session);

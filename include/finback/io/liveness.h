@@ -2,6 +2,7 @@
 #define FINBACK_IO_LIVENESS_H
 
 #include <finback/engine/ending.h>
+#include <finback/engine/vigil.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,6 +56,10 @@ struct tcp_facts {
 
 /* Reads them. Returns 0 or -errno; -EOPNOTSUPP for what is no TCP socket. */
 int liveness_read(int fd, struct tcp_facts *ret_facts);
+
+/* The part of them that tells whether the peer is alive, in one call. Returns 0 or -errno;
+ * -EOPNOTSUPP for what is no TCP socket. */
+int liveness_vitals(int fd, struct vitals *ret_vitals);
 
 /* The kernel's word for a state: "ESTABLISHED", "FIN_WAIT2" ...; "-" for none. */
 const char *tcp_state_name(unsigned state);

@@ -18,8 +18,8 @@
 #define PUMP_BUFFER_BYTES (128 * 1024)
 
 struct pump {
-	unsigned char *buffer;
-	uint64_t rest_bytes; /* allocated for rests now */
+	unsigned char *buffer; /* with PUMP_FILTER_ROOM bytes before it */
+	uint64_t rest_bytes;   /* allocated for rests now */
 };
 
 enum pump_source {
@@ -45,17 +45,33 @@ enum pump_hint {
 	PUMP_END_KNOWN = 2 /* its FIN has come, so all before it can be read now */
 };
 
+/* Sees what was read before it goes on. It may take out of it, and put at most PUMP_FILTER_ROOM
+ * bytes before it. */
+struct pump_filter {
+	/* Returns how many bytes, at *ret_at, go on. */
+	size_t (*pass)(void *owner, unsigned char *bytes, size_t size, unsigned char **ret_at);
+	void *owner;
+};
+
+#define PUMP_FILTER_ROOM 64
+
 /* Returns 0 or -ENOMEM. */
 int pump_init(struct pump *pump);
 void pump_fini(struct pump *pump);
 
-/* Reads once, at most `limit` bytes (not 0), and sends them on at once. What does not go becomes
- * *rest, which must be NULL before. With PUMP_END_KNOWN the bytes of a short read wait in the
- * kernel for what follows at once, more bytes or sock_finish(), so that the last of them and the
- * FIN share a segment. Where there is no memory for a rest, sink_error is -ENOMEM and the bytes are
- * lost: the session cannot go on. */
+/* Reads once, at most `limit` bytes (not 0), and sends them on at once, through `filter` where it
+ * is not NULL: `read` then says what it let go on. What does not go becomes *rest, which must be
+ * NULL before. With PUMP_END_KNOWN the bytes of a short read wait in the kernel for what follows at
+ * once, more bytes or sock_finish(), so that the last of them and the FIN share a segment. Where
+ * there is no memory for a rest, sink_error is -ENOMEM and the bytes are lost: the session cannot
+ * go on. */
 void pump_carry(struct pump *pump, int source, int sink, size_t limit, unsigned hints,
-		struct ring **rest, struct pump_report *ret_report);
+		const struct pump_filter *filter, struct ring **rest,
+		struct pump_report *ret_report);
+
+/* Sends bytes that were not read here. What does not go becomes *rest, as above. */
+void pump_put(struct pump *pump, int sink, const unsigned char *bytes, size_t size,
+	      struct ring **rest, struct pump_report *ret_report);
 
 /* Sends what is in *rest, and releases it when it is empty: *rest is NULL then. */
 void pump_flush(struct pump *pump, int sink, struct ring **rest, struct pump_report *ret_report);

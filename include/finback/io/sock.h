@@ -53,6 +53,10 @@ int sock_connect(const struct address *address, int *ret_fd);
  * whoever asks first. */
 int sock_take_error(int fd);
 
+/* Sends as many bytes as there is room for now. Returns how many, 0 where there is none; or
+ * -errno. */
+int sock_send(int fd, const void *bytes, size_t size);
+
 /* Ends our direction: shutdown(SHUT_WR), a FIN behind all that was written. 0 or -errno;
  * -ENOTCONN when the peer has reset the connection meanwhile. */
 int sock_finish(int fd);

@@ -1,0 +1,59 @@
+/*
+ * Dead or only slow.
+ *
+ * Invariant: who answers is never dead, however little it reads: an answer ends the silence and
+ * starts the count of what is unanswered again.
+ *
+ * Surprising: neither alone is enough. A living reader whose window is shut is silent for as long
+ * as the kernel leaves between two window probes, which grows; and three segments are lost quickly.
+ */
+#include <finback/engine/session.h>
+#include <finback/engine/vigil.h>
+
+/* Silent for long enough, but not yet asked often enough: the next answer is near. */
+#define IMPATIENT 4
+
+bool vigil_is_dead(const struct vitals *vitals, int64_t dead_after_us)
+{
+	return vitals->silent_us >= dead_after_us && vitals->unanswered >= VIGIL_UNANSWERED;
+}
+
+uint8_t vigil_distance(const struct vitals *vitals, int64_t dead_after_us)
+{
+	int64_t left_us = dead_after_us - vitals->silent_us;
+	int64_t parts = left_us * VIGIL_PARTS / dead_after_us + 1;
+
+	if (left_us <= 0)
+		return vitals->unanswered > 0 ? IMPATIENT : VIGIL_QUARTER;
+	return (uint8_t)(parts < VIGIL_QUARTER ? parts : VIGIL_QUARTER);
+}
+
+/* The first judgement since something is unacknowledged. What was read of the peer was sent by a
+ * living one. */
+static int64_t first_due_us(const struct session *session, enum side side, int64_t dead_after_us)
+{
+	int64_t waiting_us = session->legs[side].waiting_us;
+	int64_t due_us = session->flows[side].progress_us + dead_after_us;
+	int64_t earliest_us = waiting_us + dead_after_us / VIGIL_PARTS;
+	int64_t latest_us = waiting_us + dead_after_us / VIGIL_PARTS * VIGIL_QUARTER;
+
+	if (due_us < earliest_us)
+		return earliest_us;
+	return due_us < latest_us ? due_us : latest_us;
+}
+
+int64_t vigil_due_us(const struct session *session, enum side side, int64_t dead_after_us)
+{
+	const struct leg *leg = &session->legs[side];
+
+	if (leg->vigil == 0)
+		return first_due_us(session, side, dead_after_us);
+	return leg->looked_us + dead_after_us / VIGIL_PARTS * leg->vigil;
+}
+
+uint8_t vigil_left(int64_t due_us, int64_t now_us, int64_t dead_after_us)
+{
+	int64_t parts = (due_us - now_us) * VIGIL_PARTS / dead_after_us;
+
+	return (uint8_t)(parts < VIGIL_QUARTER ? parts : VIGIL_QUARTER);
+}
