@@ -44,6 +44,9 @@ static void pool_memory_destroy(struct pool_memory *pool)
 
 static void tally_destroy(struct tally *tally)
 {
+	for (size_t i = 0; tally->workers_half_closed && i < tally->workers; i++)
+		silence_fini(&tally->workers_half_closed[i].silence);
+	free(tally->workers_half_closed);
 	free(tally->workers_counters);
 	free(tally->name);
 	free(tally);
@@ -65,27 +68,38 @@ void registry_fini(struct registry *registry)
 	}
 }
 
+/* NULL: no memory. */
+static struct tally *tally_create(const char *name, size_t workers)
+{
+	struct tally *tally = calloc(1, sizeof *tally);
+
+	if (!tally)
+		return NULL;
+	tally->workers = workers;
+	tally->workers_counters = calloc(workers, sizeof *tally->workers_counters);
+	tally->workers_half_closed = calloc(workers, sizeof *tally->workers_half_closed);
+	tally->name = strdup(name);
+	if (!tally->workers_counters || !tally->workers_half_closed || !tally->name) {
+		tally_destroy(tally);
+		return NULL;
+	}
+	for (size_t i = 0; i < workers; i++) {
+		tally->workers_half_closed[i].tally = tally;
+		silence_init(&tally->workers_half_closed[i].silence);
+	}
+	return tally;
+}
+
 /* The tally of this name, made where there is none. NULL: no memory. */
 static struct tally *remember_tally(struct registry *registry, const char *name)
 {
 	struct tally **place = &registry->tallies;
-	struct tally *tally;
 
 	for (; *place; place = &(*place)->next)
 		if (strcmp((*place)->name, name) == 0)
 			return *place;
-	tally = calloc(1, sizeof *tally);
-	if (!tally)
-		return NULL;
-	tally->workers = registry->workers;
-	tally->workers_counters = calloc(registry->workers, sizeof *tally->workers_counters);
-	tally->name = strdup(name);
-	if (!tally->workers_counters || !tally->name) {
-		tally_destroy(tally);
-		return NULL;
-	}
-	*place = tally;
-	return tally;
+	*place = tally_create(name, registry->workers);
+	return *place;
 }
 
 static struct pool_memory *remember_pool(struct registry *registry, const char *name)
@@ -216,8 +230,13 @@ void generation_unref(struct generation *generation)
 /* A file that was good, and still could not be taken, has left its names in the registry. */
 void generation_serve(const struct generation *generation)
 {
-	for (size_t i = 0; i < generation->config->listener_count; i++)
-		generation->routes[i].tally->has_served = true;
+	for (size_t i = 0; i < generation->config->listener_count; i++) {
+		const struct route *route = &generation->routes[i];
+
+		route->tally->has_served = true;
+		atomic_store_explicit(&route->tally->max_half_closed,
+				      route->listener->max_half_closed, memory_order_relaxed);
+	}
 }
 
 const struct tally *registry_next(const struct registry *registry, const struct tally *tally)

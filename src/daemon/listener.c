@@ -140,6 +140,8 @@ static void admit(struct listener *listener, int fd, const struct address *peer)
 	const struct route *route = listener->route;
 	const char *limit = limit_of(listener);
 
+	if (!limit && !relay_admit(route))
+		limit = "max_embryonic";
 	(void)generation_ref(route->generation);
 	atomic_fetch_add_explicit(&route->tally->active, 1, memory_order_relaxed);
 	if (limit) {

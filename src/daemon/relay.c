@@ -55,17 +55,13 @@ static enum loss loss_of(int error)
 
 /* A side is lost. EPIPE says that its FIN came before the reset; for other errors the poller may
  * have told so. What it sent before is still readable, so it is read to the end. */
-void relay_lose(struct relay *relay, enum side side, int error)
+static void lose(struct relay *relay, enum side side, int error, enum detector detector)
 {
 	struct relay_side *lost = &relay->sides[side];
-	enum detector detector = DETECTORS;
-	enum loss loss = loss_of(error);
 	uint32_t unread = 0;
 
 	if (relay->session.phase == SESSION_CONNECTING)
 		unread = sock_unread(relay->session.legs[side].fd);
-	if (loss == LOSS_DEAD)
-		detector = liveness_detector(relay->session.legs[side].fd);
 	if (relay->error == 0)
 		relay->error = error;
 	lost->is_faulty = false;
@@ -74,10 +70,24 @@ void relay_lose(struct relay *relay, enum side side, int error)
 				  .event = SESSION_LOST,
 				  .side = side,
 				  .count = unread,
-				  .loss = loss,
+				  .loss = loss_of(error),
 				  .detector = detector,
 				  .is_after_fin = error == -EPIPE || lost->is_ended,
 			  });
+}
+
+void relay_lose(struct relay *relay, enum side side, int error)
+{
+	enum detector detector = DETECTORS;
+
+	if (loss_of(error) == LOSS_DEAD)
+		detector = liveness_detector(relay->session.legs[side].fd);
+	lose(relay, side, error, detector);
+}
+
+void relay_lose_dead(struct relay *relay, enum side side, enum detector detector)
+{
+	lose(relay, side, -ETIMEDOUT, detector);
 }
 
 void relay_take_fault(struct relay *relay, enum side side)
@@ -90,13 +100,29 @@ void relay_take_fault(struct relay *relay, enum side side)
 }
 
 /* The last of a side that is lost has been read. */
+static void exhaust(struct relay *relay, enum side side)
+{
+	if (relay->session.phase != SESSION_CUTTING)
+		return;
+	relay_probe_end(relay, side);
+	relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+}
+
 static void on_read_error(struct relay *relay, enum side side, int error)
 {
 	if (relay->session.legs[side].loss == LOSS_NONE)
 		relay_lose(relay, side, error);
 	relay->sides[side].is_readable = false;
-	if (relay->session.phase == SESSION_CUTTING)
-		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+	exhaust(relay, side);
+}
+
+/* A proven end of file. What a probe held of the flow goes first, and may find the other side lost;
+ * then there is nobody to be told of the end. */
+static void end(struct relay *relay, enum side side)
+{
+	relay_probe_end(relay, side);
+	if (relay->session.phase != SESSION_CUTTING)
+		relay_tell_event(relay, SESSION_ENDED, side, 0);
 }
 
 /* A read of 0: an end of file only where no error was consumed before it. */
@@ -107,14 +133,14 @@ static void on_read_zero(struct relay *relay, enum side side)
 
 	source->is_readable = false;
 	if (relay->session.legs[side].loss != LOSS_NONE) {
-		relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
+		exhaust(relay, side);
 		return;
 	}
 	if (source->is_faulty)
 		error = sock_take_error(relay->session.legs[side].fd);
 	source->is_faulty = false;
 	if (error == 0 || error == -EPIPE || source->is_ended)
-		relay_tell_event(relay, SESSION_ENDED, side, 0);
+		end(relay, side);
 	if (error < 0)
 		on_read_error(relay, side, error);
 }
@@ -127,6 +153,9 @@ static void note_source(struct relay *relay, enum side side, const struct pump_r
 		break;
 	case PUMP_SOURCE_EMPTY:
 		relay->sides[side].is_readable = relay->sides[side].is_thorough = false;
+		/* Found dead by finback: its socket has no error, and just nothing more to read. */
+		if (relay->session.legs[side].loss != LOSS_NONE)
+			exhaust(relay, side);
 		break;
 	case PUMP_SOURCE_END:
 		on_read_zero(relay, side);
@@ -178,14 +207,30 @@ static unsigned hints_of(const struct relay *relay, enum side side)
 	return hints;
 }
 
+void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes, size_t size)
+{
+	struct pump_report report;
+
+	pump_put(&relay->relays->pump, relay->session.legs[other(side)].fd, bytes, size,
+		 &relay->sides[side].rest, &report);
+	relay_tell_event(relay, SESSION_READ, side, (uint32_t)size);
+	counters_add(counters_of(relay), COUNTER_BYTES + side, size);
+	note_sink(relay, side, &report);
+}
+
 static void carry(struct relay *relay, enum side side)
 {
 	struct relay_side *source = &relay->sides[side];
+	struct relay_reading reading = { relay, side };
+	const struct pump_filter filter = { relay_probe_pass, &reading };
+	size_t limit = policy_of(relay)->buffer_bytes;
 	struct pump_report report;
 
+	if (relay->probes) /* what a probe held comes on top */
+		limit -= PROBE_HELD_MAX;
 	pump_carry(&relay->relays->pump, relay->session.legs[side].fd,
-		   relay->session.legs[other(side)].fd, policy_of(relay)->buffer_bytes,
-		   hints_of(relay, side), &source->rest, &report);
+		   relay->session.legs[other(side)].fd, limit, hints_of(relay, side),
+		   relay->probes ? &filter : NULL, &source->rest, &report);
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);
@@ -265,23 +310,10 @@ static void move(struct relay *relay)
 		leave_for_later(relay);
 }
 
-/* ---- looking at what the kernel holds ------------------------------------------------------ */
-
-static void look(struct relay *relay, enum side side)
-{
-	const struct leg *leg = &relay->session.legs[side];
-
-	if (!session_is_outstanding(&relay->session, side) ||
-	    relay->session.phase == SESSION_CONNECTING || relay->session.phase == SESSION_OVER)
-		return;
-	relay_tell_event(relay, SESSION_ACKED, side,
-			 is_unix(relay, side) ? 0 : sock_unacked(leg->fd));
-}
-
 static void look_both(struct relay *relay)
 {
-	look(relay, CLIENT);
-	look(relay, SERVER);
+	relay_look(relay, CLIENT);
+	relay_look(relay, SERVER);
 }
 
 /* ---- the timer ------------------------------------------------------------------------------ */
@@ -303,14 +335,6 @@ static int64_t next_line_us(const struct relay *relay)
 	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
 }
 
-/* The earlier of two times, of which 0 is none. */
-static int64_t earlier(int64_t a, int64_t b)
-{
-	if (a == 0 || b == 0)
-		return a + b;
-	return a < b ? a : b;
-}
-
 static void arm(struct relay *relay)
 {
 	struct relays *relays = relay->relays;
@@ -318,6 +342,7 @@ static void arm(struct relay *relay)
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 
 	at_us = earlier(at_us, earlier(relay->retry_us, next_line_us(relay)));
+	at_us = earlier(at_us, relay_probe_next_us(relay));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
 	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
 		return;
@@ -328,11 +353,20 @@ static void arm(struct relay *relay)
 	ev_timer_start(relays->loop, &relay->timer);
 }
 
+/* Idle, and both peers are known to be alive. */
+static bool is_spared(const struct relay *relay)
+{
+	return policy_of(relay)->is_sparing_alive && relay_is_alive(relay, CLIENT) &&
+	       relay_is_alive(relay, SERVER);
+}
+
 static void expire(struct relay *relay, enum deadline deadline)
 {
 	if (deadline == DEADLINE_CONNECT) {
 		relay_fail_attempt(relay, 0);
-	} else {
+	} else if (deadline == DEADLINE_IDLE && is_spared(relay)) {
+		relay_tell_event(relay, SESSION_SPARED, CLIENT, 0);
+	} else if (deadline < DEADLINES) {
 		relay_tell(relay, &(struct fact){
 					  .event = SESSION_EXPIRED,
 					  .ending = deadline_ending(deadline),
@@ -422,10 +456,12 @@ void relay_step(struct relay *relay)
 			break;
 		carry_out(relay, wishes);
 	}
-	if (relay->session.phase == SESSION_OVER)
+	if (relay->session.phase == SESSION_OVER) {
 		relay_end(relay);
-	else
+	} else {
 		count_state(relay);
+		relay_limits_step(relay);
+	}
 	atomic_store_explicit(&relay->relays->buffer_bytes, relay->relays->pump.rest_bytes,
 			      memory_order_relaxed);
 	if (relay->session.phase != SESSION_OVER && is_rearmed)
@@ -445,7 +481,7 @@ void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
 			  relay->session.legs[side].loss == LOSS_NONE;
 	/* The acknowledgement of our FIN comes as readiness of the socket it went to. */
 	if (relay->session.legs[side].has_fin_sent && !here->is_faulty)
-		look(relay, side);
+		relay_look(relay, side);
 	relay_step(relay);
 }
 
@@ -464,6 +500,7 @@ void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	next = deadline_next(&relay->session, policy_of(relay));
 	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
 		expire_after_look(relay);
+	relay_probe_on_timer(relay);
 	relay->session.wishes |= WISH_REARM;
 	relay_step(relay);
 }

@@ -124,6 +124,7 @@ void relay_end(struct relay *relay)
 		line = describe(relay);
 	close_sockets(relay);
 	count_end(relay);
+	relay_limits_end(relay);
 	relay_note_end(relay, ended_next(&relays->ended));
 	if (is_logged)
 		log_session(&line);

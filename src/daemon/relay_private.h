@@ -3,12 +3,14 @@
 
 #include <finback/daemon/pool.h>
 #include <finback/daemon/relay.h>
+#include <finback/engine/probe.h>
 #include <finback/engine/session.h>
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
- * relay_end.c counts, logs and closes, relay_view.c copies it for who shows it, relays.c keeps all
- * relays of one worker.
+ * relay_vigil.c tells dead peers from slow ones, relay_probe.c probes, relay_limits.c keeps
+ * half-closed and embryonic sessions few, relay_end.c counts, logs and closes, relay_view.c copies
+ * it for who shows it, relays.c keeps all relays of one worker.
  */
 
 struct relay_side {
@@ -20,12 +22,29 @@ struct relay_side {
 	bool is_ended;  /* its FIN is in the kernel, announced while there was no error */
 };
 
+/* A session's application probe towards one side. */
+struct relay_probe {
+	struct probe probe;
+	int64_t tried_us;    /* when one was sent, or could not be */
+	int64_t answered_us; /* when the last answer came; 0: none did */
+	uint32_t sent;
+	uint32_t replies;
+	bool is_on;
+	bool is_overdue; /* the answer is, and that was noticed */
+};
+
+/* Only where the listener has a probe. */
+struct relay_probes {
+	struct relay_probe sides[SIDES]; /* by the side they go to */
+};
+
 struct relay {
 	struct session session;
 	struct relay_side sides[SIDES];
 	const struct route *route;
 	struct relays *relays;
 	struct pool_attempt *attempt; /* while connecting */
+	struct relay_probes *probes;  /* NULL: none */
 	int server;                   /* in the pool; BALANCE_NONE: none */
 	int error;                    /* -errno behind the ending; 0: none known */
 	ev_timer timer;
@@ -36,6 +55,8 @@ struct relay {
 	uint8_t counted; /* enum session_state that it counts in now */
 	bool is_pending;
 	bool is_dead;
+	bool is_embryonic;   /* counts as such in the tally */
+	bool is_half_closed; /* likewise, and is in its worker's silence */
 };
 
 static inline struct counters *counters_of(const struct relay *relay)
@@ -87,8 +108,54 @@ void relay_cut(struct relay *relay, enum ending ending);
 /* A side is lost, by `error` (-errno). */
 void relay_lose(struct relay *relay, enum side side, int error);
 
+/* A side is found dead, by finback itself. */
+void relay_lose_dead(struct relay *relay, enum side side, enum detector detector);
+
+/* Bytes of the flow from `side` that were read before go on, ahead of any other. */
+void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes, size_t size);
+
 /* Takes an error that was announced on a side's socket: a loss, where there is one. */
 void relay_take_fault(struct relay *relay, enum side side);
+
+/* The earlier of two times, of which 0 is none. */
+static inline int64_t earlier(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/* relay_vigil.c */
+
+/* Looks how much is unacknowledged by a side, where something may be, and whether the side lives.
+ */
+void relay_look(struct relay *relay, enum side side);
+
+/* Whether a side was heard from lately enough to be known to be alive. */
+bool relay_is_alive(const struct relay *relay, enum side side);
+
+/* relay_probe.c */
+
+/* Makes the probes that the listener asks for. Returns 0 or -ENOMEM. */
+int relay_probe_init(struct relay *relay);
+
+/* What was read of a flow passes through the probes, whose answers stay behind. For struct
+ * pump_filter, with a struct relay_reading as its owner. */
+struct relay_reading {
+	struct relay *relay;
+	enum side side;
+};
+size_t relay_probe_pass(void *owner, unsigned char *bytes, size_t size, unsigned char **ret_at);
+
+/* The flow from `side` has come to its end, or nothing more is read of it: what was held of it goes
+ * on. */
+void relay_probe_end(struct relay *relay, enum side side);
+
+/* When the next probe, or its answer, is due; 0: never. */
+int64_t relay_probe_next_us(const struct relay *relay);
+
+/* Sends what is due, and notices what has had no answer. */
+void relay_probe_on_timer(struct relay *relay);
 
 /* relay_connect.c */
 
@@ -103,6 +170,21 @@ void relay_drop_server(struct relay *relay);
 
 /* What the two sockets say while the server is being connected to. */
 void relay_watch_connect(struct relay *relay);
+
+/* relay_limits.c */
+
+/* A connection that relay_admit() let in: it holds its place, or gives it back as it came to
+ * nothing. */
+void relay_limits_adopt(struct relay *relay);
+void relay_limits_drop(const struct route *route);
+
+/* After each step; when it is over. */
+void relay_limits_step(struct relay *relay);
+void relay_limits_end(struct relay *relay);
+
+/* At the end of a turn, where relays->crowded has something: ends half-closed sessions beyond
+ * max_half_closed. */
+void relay_limits_evict(struct relays *relays);
 
 /* relay_view.c */
 

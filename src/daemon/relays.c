@@ -43,6 +43,7 @@ static void reap_one(struct relay *relay)
 
 	release(relays, relay->route);
 	free(relay->attempt);
+	free(relay->probes);
 	free(relay);
 }
 
@@ -113,6 +114,8 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	(void)loop;
 	(void)events;
 	run_pending(relays);
+	if (relays->crowded)
+		relay_limits_evict(relays);
 	reap(relays);
 }
 
@@ -219,12 +222,15 @@ void relay_adopt(struct relays *relays, const struct route *route, int fd,
 	struct relay *relay = create(relays, route, fd, peer);
 
 	if (!relay) {
+		relay_limits_drop(route);
 		refuse_unrecorded(relays, route, fd);
 		return;
 	}
+	relay_limits_adopt(relay);
 	relays->count++;
 	relay->attempt = malloc(sizeof *relay->attempt);
-	if (!relay->attempt || poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
+	if (!relay->attempt || relay_probe_init(relay) < 0 ||
+	    poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
 		relay_cut(relay, ENDING_LIMITED);
 	} else {
 		pool_attempt_init(relay->attempt, route->pool);

@@ -46,22 +46,58 @@ bool probe_protocol_goes_to(enum probe_protocol protocol, enum side target)
 
 bool probe_protocol_answers(enum probe_protocol protocol)
 {
-	return parsers[protocol]->has_answer;
+	return parsers[protocol]->is_configured || parsers[protocol]->answer.size > 0;
+}
+
+const char *probe_mode_name(enum probe_mode mode)
+{
+	static const char *const names[] = {
+		[PROBE_WATCHING] = "watching",
+		[PROBE_AWAITING] = "awaiting",
+		[PROBE_OFF] = "off",
+	};
+	static_assert(sizeof names / sizeof *names == PROBE_MODES, "a name for each mode");
+
+	return names[mode];
+}
+
+struct probe_bytes probe_message_of(const struct probe_settings *settings)
+{
+	const struct probe_parser *parser = parsers[settings->protocol];
+
+	if (parser->is_configured)
+		return (struct probe_bytes){ settings->send, settings->send_size };
+	return parser->message;
+}
+
+struct probe_bytes probe_answer_of(const struct probe_settings *settings)
+{
+	const struct probe_parser *parser = parsers[settings->protocol];
+
+	if (parser->is_configured)
+		return (struct probe_bytes){ settings->expect, settings->expect_size };
+	return parser->answer;
 }
 
 void probe_init(struct probe *probe, const struct probe_settings *settings, enum side target)
 {
+	const struct probe_parser *parser = parsers[settings->protocol];
+
 	*probe = (struct probe){
 		.protocol = (uint8_t)settings->protocol,
 		.target = (uint8_t)target,
 		.mode = PROBE_WATCHING,
 	};
+	if (parser->init)
+		parser->init(probe->state, settings);
 }
 
 /* What is being passed on: bytes in one piece, which may grow at the front by what was held. */
 struct passing {
 	unsigned char *at;
 	size_t size;
+	size_t followed; /* of them */
+	size_t swallowed;
 };
 
 /* Puts what is held before the bytes. */
@@ -73,112 +109,124 @@ static void release(struct probe *probe, struct passing *passing)
 	probe->held_size = 0;
 }
 
-/* Takes `size` bytes at `offset` out. */
-static void cut(struct passing *passing, size_t offset, size_t size)
+/* Takes the next `size` bytes out. */
+static void cut(struct passing *passing, size_t size)
 {
-	memmove(passing->at + offset, passing->at + offset + size, passing->size - offset - size);
+	unsigned char *next = passing->at + passing->followed;
+
 	passing->size -= size;
+	memmove(next, next + size, passing->size - passing->followed);
 }
 
-/* At the answer's place: compares, holds, swallows. Returns whether it is still what was expected;
- * *done is how much of `passing`, from `offset` on, it took out. */
-static bool match(struct probe *probe, const struct probe_settings *settings,
-		  struct passing *passing, size_t offset, size_t *ret_swallowed)
+/* No byte of the other side matters any more, nor is an answer awaited after this one. */
+static void give_up(struct probe *probe, enum side from)
 {
-	unsigned char answer[PROBE_MESSAGE_MAX];
-	size_t expected = parser_of(probe)->answer(probe->state, settings, answer);
-	size_t left = expected - probe->held_size;
-	size_t there = passing->size - offset;
-	size_t size = there < left ? there : left;
+	if (probe->mode == PROBE_AWAITING && from != (enum side)probe->target)
+		probe->is_last = true;
+	else
+		probe->mode = PROBE_OFF;
+}
 
-	assert(probe->held_size < expected);
-	if (memcmp(passing->at + offset, answer + probe->held_size, size) != 0)
+/* Whether the next byte stands in the answer's place. */
+static bool is_at_answer(const struct probe *probe, enum side from, unsigned char byte)
+{
+	return probe->mode == PROBE_AWAITING && from == (enum side)probe->target &&
+	       (probe->held_size > 0 || parser_of(probe)->is_answer(probe->state, byte));
+}
+
+/* There: compares, holds, swallows. Returns whether it is still what was expected. */
+static bool match(struct probe *probe, const struct probe_settings *settings,
+		  struct passing *passing)
+{
+	struct probe_bytes answer = probe_answer_of(settings);
+	size_t left = answer.size - probe->held_size;
+	size_t there = passing->size - passing->followed;
+	size_t size = there < left ? there : left;
+	const unsigned char *next = passing->at + passing->followed;
+
+	assert(probe->held_size < answer.size);
+	if (memcmp(next, (const unsigned char *)answer.at + probe->held_size, size) != 0)
 		return false;
-	memcpy(probe->held + probe->held_size, passing->at + offset, size);
+	memcpy(probe->held + probe->held_size, next, size);
 	probe->held_size = (uint8_t)(probe->held_size + size);
-	cut(passing, offset, size);
-	if (probe->held_size == expected) {
-		*ret_swallowed += expected;
+	cut(passing, size);
+	if (probe->held_size == answer.size) {
+		passing->swallowed += answer.size;
 		probe->held_size = 0;
-		probe->mode = PROBE_WATCHING;
-		parser_of(probe)->on_answered(probe->state);
+		probe->mode = probe->is_last ? PROBE_OFF : PROBE_WATCHING;
 	}
 	return true;
 }
 
-static void follow(struct probe *probe, const struct probe_settings *settings, enum side from,
-		   struct passing *passing, size_t *ret_swallowed)
+/* Goes on by one byte at least, or takes an answer out, of which there is one. Returns whether it
+ * fits. */
+static bool follow(struct probe *probe, const struct probe_settings *settings, enum side from,
+		   struct passing *passing)
 {
-	size_t offset = 0;
+	const unsigned char *next = passing->at + passing->followed;
+	size_t size;
 
-	/* Bounded: each turn follows a byte at least, or takes an answer out, of which there is
-	 * one. */
-	while (offset < passing->size && probe->mode != PROBE_OFF) {
-		size_t size = passing->size - offset;
-		bool is_awaiting = probe->mode == PROBE_AWAITING;
-		enum probe_verdict verdict = PROBE_ANSWER;
+	if (is_at_answer(probe, from, *next))
+		return match(probe, settings, passing);
+	size = parser_of(probe)->follow(probe->state, from, next,
+					passing->size - passing->followed);
+	passing->followed += size;
+	return size > 0;
+}
 
-		if (probe->held_size > 0 && from == (enum side)probe->target)
-			size = 0; /* in the middle of the answer */
-		else
-			verdict =
-				parser_of(probe)->follow(probe->state, settings, from,
-							 passing->at + offset, &size, is_awaiting);
-		offset += size;
-		if (verdict == PROBE_ANSWER && offset < passing->size &&
-		    !match(probe, settings, passing, offset, ret_swallowed))
-			verdict = PROBE_MISFIT;
-		if (verdict == PROBE_MISFIT)
-			probe->mode = PROBE_OFF;
-	}
+static bool is_followed(const struct probe *probe, enum side from)
+{
+	return probe->mode != PROBE_OFF && !(probe->is_last && from != (enum side)probe->target);
 }
 
 size_t probe_take(struct probe *probe, const struct probe_settings *settings, enum side from,
 		  unsigned char *bytes, size_t size, unsigned char **ret_at, size_t *ret_swallowed)
 {
-	struct passing passing = { bytes, size };
+	struct passing passing = { .at = bytes, .size = size };
 
-	*ret_swallowed = 0;
-	if (probe->mode != PROBE_OFF)
-		follow(probe, settings, from, &passing, ret_swallowed);
-	/* What was held is older than all that came now: it is let go of only where nothing was
-	 * passed on before it. */
-	if (probe->mode == PROBE_OFF && probe->held_size > 0 && from == probe->target)
+	while (passing.followed < passing.size && is_followed(probe, from))
+		if (!follow(probe, settings, from, &passing))
+			give_up(probe, from);
+	/* What was held when it came is older than all that is here. */
+	if (probe->mode == PROBE_OFF && probe->held_size > 0)
 		release(probe, &passing);
 	*ret_at = passing.at;
+	*ret_swallowed = passing.swallowed;
 	return passing.size;
 }
 
-bool probe_can_send(const struct probe *probe, const struct probe_settings *settings)
+bool probe_can_send(const struct probe *probe)
 {
-	(void)settings;
-	return probe->mode == PROBE_WATCHING && !probe->is_closed &&
+	return probe->mode == PROBE_WATCHING &&
 	       parser_of(probe)->can_send(probe->state, (enum side)probe->target);
 }
 
 size_t probe_send(struct probe *probe, const struct probe_settings *settings,
 		  unsigned char message[PROBE_MESSAGE_MAX])
 {
-	const struct probe_parser *parser = parser_of(probe);
-	unsigned char answer[PROBE_MESSAGE_MAX];
-	size_t size;
+	struct probe_bytes bytes = probe_message_of(settings);
 
-	assert(probe_can_send(probe, settings));
-	size = parser->message(probe->state, settings, (enum side)probe->target, message);
-	if (parser->has_answer && parser->answer(probe->state, settings, answer) > 0)
+	assert(probe_can_send(probe) && bytes.size <= PROBE_MESSAGE_MAX);
+	memcpy(message, bytes.at, bytes.size);
+	if (probe_answer_of(settings).size > 0)
 		probe->mode = PROBE_AWAITING;
-	return size;
+	return bytes.size;
+}
+
+void probe_cancel(struct probe *probe)
+{
+	assert(probe->mode != PROBE_OFF && probe->held_size == 0 && !probe->is_last);
+	probe->mode = PROBE_WATCHING;
 }
 
 size_t probe_end(struct probe *probe, enum side from)
 {
-	size_t held = probe->held_size;
+	size_t held = 0;
 
-	probe->is_closed = true;
-	/* The other way: an answer that is awaited is still ours to take out. */
-	if (from != (enum side)probe->target)
-		return 0;
-	probe->mode = PROBE_OFF;
-	probe->held_size = 0; /* and passed on once */
+	give_up(probe, from);
+	if (probe->mode == PROBE_OFF) {
+		held = probe->held_size;
+		probe->held_size = 0; /* and passed on once */
+	}
 	return held;
 }

@@ -194,26 +194,13 @@ static size_t take_frame(struct amqp *amqp, enum side from, const unsigned char 
 	return taken;
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
 	struct amqp *amqp = state;
-	size_t at = 0;
 
-	(void)settings;
-	(void)is_awaiting;
-	while (at < *size) {
-		size_t taken;
-
-		if (amqp->phase == AWAITS_PREFACE)
-			taken = take_preface(amqp, from, bytes[at]) ? 1 : 0;
-		else
-			taken = take_frame(amqp, from, bytes + at, *size - at);
-		if (taken == 0)
-			return PROBE_MISFIT;
-		at += taken;
-	}
-	return PROBE_FITS;
+	if (amqp->phase == AWAITS_PREFACE)
+		return take_preface(amqp, from, *bytes) ? 1 : 0;
+	return take_frame(amqp, from, bytes, size);
 }
 
 static bool can_send(const void *state, enum side target)
@@ -223,20 +210,10 @@ static bool can_send(const void *state, enum side target)
 	return amqp->phase == OPENED && amqp->from[other(target)].taken == 0;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, heartbeat, sizeof heartbeat);
-	return sizeof heartbeat;
-}
-
 const struct probe_parser probe_amqp = {
 	.name = "amqp",
 	.targets = 1 << CLIENT | 1 << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { heartbeat, sizeof heartbeat },
 };

@@ -164,17 +164,10 @@ static enum probe_verdict on_byte(struct irc *irc, enum side from, unsigned char
 	return on_line_byte(irc, from, byte);
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	struct irc *irc = state;
-	enum probe_verdict verdict = PROBE_FITS;
-
-	(void)settings;
-	(void)is_awaiting;
-	for (size_t i = 0; i < *size && verdict == PROBE_FITS; i++)
-		verdict = on_byte(irc, from, bytes[i]);
-	return verdict;
+	(void)size;
+	return on_byte(state, from, *bytes) == PROBE_FITS ? 1 : 0;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -184,20 +177,10 @@ static bool can_send(const void *state, enum side target)
 	return irc->is_registered && !irc->is_over && irc->flows[other(target)].at == AT_LINE_START;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, "\r\n", 2);
-	return 2;
-}
-
 const struct probe_parser probe_irc = {
 	.name = "irc",
 	.targets = 1u << CLIENT | 1u << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { "\r\n", 2 },
 };

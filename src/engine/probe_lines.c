@@ -6,8 +6,8 @@
  * Invariant: a probe goes out only after a whole line in its direction; one with an answer only
  * when the target has answered every line that it was sent and is at the end of one itself.
  *
- * Surprising: while an answer is awaited, a line of the other side that would turn probing off
- * (STARTTLS) waits for it: the answer is still ours, and comes before whatever that line brings.
+ * Surprising: there is no telling what a line means, so that one which the target says of its own
+ * accord while an answer is awaited is the end of probes: the answer then passes for data.
  */
 #include <finback/engine/probe.h>
 
@@ -30,9 +30,7 @@ struct lines_flow {
 struct lines {
 	struct lines_flow flows[SIDES];
 	uint8_t head_size;
-	uint8_t target; /* of the probe that is out */
 	bool has_expect;
-	bool is_ending; /* no more probes: something has begun that cannot be followed */
 	char head[HEAD_SIZE];
 };
 static_assert(sizeof(struct lines) <= PROBE_STATE_MAX, "lines fit");
@@ -81,10 +79,11 @@ static void note_head(struct lines *lines, unsigned char byte)
 		put_head(lines, byte);
 }
 
-static void end_line(struct lines *lines, enum side from)
+static bool end_line(struct lines *lines, enum side from)
 {
 	struct lines_flow *flow = &lines->flows[from];
 	struct lines_flow *answered = &lines->flows[other(from)];
+	bool is_over;
 
 	flow->is_in_line = flow->is_in_word = false;
 	flow->words = 0;
@@ -94,41 +93,38 @@ static void end_line(struct lines *lines, enum side from)
 	if (answered->unanswered > 0)
 		answered->unanswered--;
 	if (from != CLIENT)
-		return;
-	lines->is_ending |= has_ending_word(lines);
+		return true;
+	is_over = has_ending_word(lines);
 	lines->head_size = 0;
+	return !is_over;
 }
 
 /* NUL is in no line, and the byte that TLS begins with begins none. */
-static void follow_byte(struct lines *lines, enum side from, unsigned char byte)
+static bool on_byte(struct lines *lines, enum side from, unsigned char byte)
 {
 	struct lines_flow *flow = &lines->flows[from];
 
 	if (byte == '\0' || (byte == 0x16 && !flow->is_in_line))
-		lines->is_ending = true;
-	if (byte == '\n') {
-		end_line(lines, from);
-		return;
-	}
+		return false;
+	if (byte == '\n')
+		return end_line(lines, from);
 	flow->is_in_line = true;
 	if (from == CLIENT)
 		note_head(lines, byte);
+	return true;
 }
 
-/* The target was between lines when the probe went out: what it says next is the answer. */
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
+{
+	(void)size;
+	return on_byte(state, from, *bytes) ? 1 : 0;
+}
+
+static void init(void *state, const struct probe_settings *settings)
 {
 	struct lines *lines = state;
 
 	lines->has_expect = settings->expect_size > 0;
-	if (is_awaiting && from == (enum side)lines->target) {
-		*size = 0;
-		return PROBE_ANSWER;
-	}
-	for (size_t i = 0; i < *size && !lines->is_ending; i++)
-		follow_byte(lines, from, bytes[i]);
-	return lines->is_ending && !is_awaiting ? PROBE_MISFIT : PROBE_FITS;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -137,41 +133,25 @@ static bool can_send(const void *state, enum side target)
 	const struct lines_flow *there = &lines->flows[other(target)];
 	const struct lines_flow *back = &lines->flows[target];
 
-	if (lines->is_ending || !there->has_line || there->is_in_line)
+	if (!there->has_line || there->is_in_line)
 		return false;
 	return !lines->has_expect || (!back->is_in_line && there->unanswered == 0);
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	struct lines *lines = state;
-
-	lines->target = (uint8_t)target;
-	memcpy(message, settings->send, settings->send_size);
-	return settings->send_size;
-}
-
-static void on_answered(void *state)
+/* The target was between lines when the probe went out: what it says next is the answer. */
+static bool is_answer(const void *state, unsigned char byte)
 {
 	(void)state;
-}
-
-static size_t answer(const void *state, const struct probe_settings *settings,
-		     unsigned char answer[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	memcpy(answer, settings->expect, settings->expect_size);
-	return settings->expect_size;
+	(void)byte;
+	return true;
 }
 
 const struct probe_parser probe_lines = {
 	.name = "lines",
 	.targets = 1U << CLIENT | 1U << SERVER,
-	.has_answer = true,
+	.is_configured = true,
+	.init = init,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
-	.on_answered = on_answered,
-	.answer = answer,
+	.is_answer = is_answer,
 };

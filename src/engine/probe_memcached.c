@@ -79,7 +79,6 @@ struct memcached {
 	char head[sizeof "CLIENT_ERROR"]; /* of the first answer */
 };
 static_assert(sizeof(struct memcached) <= PROBE_STATE_MAX, "memcached fits");
-static_assert(sizeof probe_message - 1 <= PROBE_MESSAGE_MAX, "the message fits");
 
 static bool is_word(const struct memcached *memcached, const char *word)
 {
@@ -261,17 +260,11 @@ static size_t skip_data(struct memcached *memcached, size_t size)
 	return skipped;
 }
 
-static bool follow_requests(struct memcached *memcached, const unsigned char *bytes, size_t size)
+static size_t follow_requests(struct memcached *memcached, unsigned char byte, size_t size)
 {
-	size_t at = 0;
-
-	while (at < size) {
-		if (memcached->step == MEMCACHED_DATA)
-			at += skip_data(memcached, size - at);
-		else if (!on_byte(memcached, bytes[at++]))
-			return false;
-	}
-	return true;
+	if (memcached->step == MEMCACHED_DATA)
+		return skip_data(memcached, size);
+	return on_byte(memcached, byte) ? 1 : 0;
 }
 
 static bool is_error(const struct memcached *memcached)
@@ -288,32 +281,25 @@ static bool is_error(const struct memcached *memcached)
 }
 
 /* Of the answers only the first line is followed. */
-static bool follow_answers(struct memcached *memcached, const unsigned char *bytes, size_t size)
+static bool on_greeting(struct memcached *memcached, unsigned char byte)
 {
-	for (size_t i = 0; i < size && memcached->greeting != MEMCACHED_HEARD; i++) {
-		memcached->greeting = MEMCACHED_HEARING;
-		if (bytes[i] == '\n') {
-			memcached->greeting = MEMCACHED_HEARD;
-			return memcached->has_request && !is_error(memcached);
-		}
-		if (bytes[i] != '\r' && (bytes[i] < ' ' || bytes[i] >= 0x7f))
-			return false;
-		if (memcached->head_size < sizeof memcached->head)
-			memcached->head[memcached->head_size++] = (char)bytes[i];
-	}
-	return true;
+	memcached->greeting = byte == '\n' ? MEMCACHED_HEARD : MEMCACHED_HEARING;
+	if (byte == '\n')
+		return memcached->has_request && !is_error(memcached);
+	if (memcached->head_size < sizeof memcached->head)
+		memcached->head[memcached->head_size++] = (char)byte;
+	return byte == '\r' || (byte >= ' ' && byte < 0x7f);
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
 	struct memcached *memcached = state;
-	bool fits = from == CLIENT ? follow_requests(memcached, bytes, *size)
-				   : follow_answers(memcached, bytes, *size);
 
-	(void)settings;
-	(void)is_awaiting;
-	return fits ? PROBE_FITS : PROBE_MISFIT;
+	if (from == CLIENT)
+		return follow_requests(memcached, *bytes, size);
+	if (memcached->greeting == MEMCACHED_HEARD)
+		return size;
+	return on_greeting(memcached, *bytes) ? 1 : 0;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -324,20 +310,10 @@ static bool can_send(const void *state, enum side target)
 	       memcached->greeting == MEMCACHED_HEARD;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, probe_message, sizeof probe_message - 1);
-	return sizeof probe_message - 1;
-}
-
 const struct probe_parser probe_memcached = {
 	.name = "memcached",
 	.targets = 1U << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { probe_message, sizeof probe_message - 1 },
 };

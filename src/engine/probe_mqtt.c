@@ -5,8 +5,8 @@
  * Invariant: every PINGRESP belongs to the oldest PINGREQ without one. Ours goes out while the
  * client has none out, so the next PINGRESP is ours, and those of the client's later ones follow.
  *
- * Surprising: what the client sends while our answer is awaited may not fit, and still the answer
- * must not reach it. The client is then followed no more; the server is, until the answer came.
+ * Surprising: a PINGRESP is told from one in a payload by its place alone; what the client says
+ * meanwhile moves it nowhere, as it is answered after ours.
  */
 #include <assert.h>
 #include <string.h>
@@ -93,7 +93,6 @@ struct mqtt {
 	struct packets from[SIDES];
 	uint32_t owed; /* PINGREQs of the client that have no PINGRESP */
 	uint8_t level; /* 4 or 5 */
-	bool is_deaf;  /* the client is followed no more */
 };
 static_assert(sizeof(struct mqtt) <= PROBE_STATE_MAX, "fits");
 
@@ -203,8 +202,9 @@ static size_t take_body(struct mqtt *mqtt, struct packets *packets, const unsign
 	return taken;
 }
 
-static size_t take(struct mqtt *mqtt, enum side from, const unsigned char *bytes, size_t size)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
+	struct mqtt *mqtt = state;
 	struct packets *packets = &mqtt->from[from];
 
 	switch (packets->place) {
@@ -224,31 +224,6 @@ static size_t take(struct mqtt *mqtt, enum side from, const unsigned char *bytes
 	}
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
-{
-	struct mqtt *mqtt = state;
-	size_t at = 0;
-
-	(void)settings;
-	while (at < *size && !(from == CLIENT && mqtt->is_deaf)) {
-		size_t taken;
-
-		if (from == SERVER && is_awaiting && mqtt->from[SERVER].place == AT_TYPE &&
-		    bytes[at] == pingresp[0]) {
-			*size = at;
-			return PROBE_ANSWER;
-		}
-		taken = take(mqtt, from, bytes + at, *size - at);
-		if (taken == 0 && (from == SERVER || !is_awaiting))
-			return PROBE_MISFIT;
-		mqtt->is_deaf = mqtt->is_deaf || taken == 0;
-		at += taken;
-	}
-	/* Nothing is awaited any more: the deaf one need not be gone on with. */
-	return mqtt->is_deaf && !is_awaiting ? PROBE_MISFIT : PROBE_FITS;
-}
-
 static bool is_between(const struct packets *packets)
 {
 	return packets->is_begun && !packets->is_over && packets->place == AT_TYPE;
@@ -258,41 +233,23 @@ static bool can_send(const void *state, enum side target)
 {
 	const struct mqtt *mqtt = state;
 
-	return target == SERVER && mqtt->owed == 0 && !mqtt->is_deaf &&
-	       is_between(&mqtt->from[CLIENT]) && is_between(&mqtt->from[SERVER]);
+	return target == SERVER && mqtt->owed == 0 && is_between(&mqtt->from[CLIENT]) &&
+	       is_between(&mqtt->from[SERVER]);
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
+static bool is_answer(const void *state, unsigned char byte)
 {
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, pingreq, sizeof pingreq);
-	return sizeof pingreq;
-}
+	const struct mqtt *mqtt = state;
 
-static void on_answered(void *state)
-{
-	(void)state; /* the client's own were not counted with it */
-}
-
-static size_t answer(const void *state, const struct probe_settings *settings,
-		     unsigned char answer[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	memcpy(answer, pingresp, sizeof pingresp);
-	return sizeof pingresp;
+	return mqtt->from[SERVER].place == AT_TYPE && byte == pingresp[0];
 }
 
 const struct probe_parser probe_mqtt = {
 	.name = "mqtt",
 	.targets = 1 << SERVER,
-	.has_answer = true,
+	.message = { pingreq, sizeof pingreq },
+	.answer = { pingresp, sizeof pingresp },
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
-	.on_answered = on_answered,
-	.answer = answer,
+	.is_answer = is_answer,
 };

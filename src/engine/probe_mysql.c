@@ -281,9 +281,9 @@ static size_t keep(struct mysql *mysql, enum side from, const unsigned char *byt
 	return 1;
 }
 
-/* Takes up to `size` bytes. Returns how many; 0: they do not fit. */
-static size_t take(struct mysql *mysql, enum side from, const unsigned char *bytes, size_t size)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
+	struct mysql *mysql = state;
 	struct packets *packets = &mysql->from[from];
 	size_t taken;
 
@@ -294,23 +294,6 @@ static size_t take(struct mysql *mysql, enum side from, const unsigned char *byt
 	if (packets->left == 0 && !end_part(mysql, from))
 		return 0;
 	return taken;
-}
-
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
-{
-	size_t at = 0;
-
-	(void)settings;
-	(void)is_awaiting;
-	while (at < *size) {
-		size_t taken = take(state, from, bytes + at, *size - at);
-
-		if (taken == 0)
-			return PROBE_MISFIT;
-		at += taken;
-	}
-	return PROBE_FITS;
 }
 
 static bool is_between(const struct packets *packets)
@@ -326,20 +309,10 @@ static bool can_send(const void *state, enum side target)
 	       is_between(&mysql->from[CLIENT]) && is_between(&mysql->from[SERVER]);
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, stmt_close, sizeof stmt_close);
-	return sizeof stmt_close;
-}
-
 const struct probe_parser probe_mysql = {
 	.name = "mysql",
 	.targets = 1 << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { stmt_close, sizeof stmt_close },
 };

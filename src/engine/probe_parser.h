@@ -5,38 +5,42 @@
 
 /*
  * What each protocol's parser provides. Its state is a struct of at most PROBE_STATE_MAX bytes in
- * probe->state, zeroed at the start; `from` is the side that sent the bytes.
+ * probe->state, zeroed at the start; `from` is the side that sent the bytes. Probes of our own and
+ * their answers are not shown to it: a probe that goes out changes nothing in its state.
  */
 
-/* How far a parser got. */
+/* Of a parser that looks at one byte after the other. */
 enum probe_verdict {
-	PROBE_FITS,   /* all of it was understood */
-	PROBE_ANSWER, /* up to where the answer to our probe must begin */
-	PROBE_MISFIT  /* a byte is not understood, or the session turns to what cannot be probed */
+	PROBE_FITS,
+	PROBE_MISFIT /* it is not understood, or the session turns to what cannot be probed */
+};
+
+struct probe_bytes {
+	const void *at;
+	size_t size;
 };
 
 struct probe_parser {
 	const char *name;
-	unsigned targets; /* bits, 1 << enum side: where probes may go */
-	bool has_answer;  /* each probe has one, which is taken out */
-	/* Follows bytes of the flow from `from`; *size comes in as how many there are and goes out
-	 * as how many were followed, all of them unless the verdict is PROBE_ANSWER. `is_awaiting`:
-	 * our probe is out. */
-	enum probe_verdict (*follow)(void *state, const struct probe_settings *settings,
-				     enum side from, const unsigned char *bytes, size_t *size,
-				     bool is_awaiting);
+	unsigned targets;           /* bits, 1 << enum side: where probes may go */
+	bool is_configured;         /* message and answer are the settings' own */
+	struct probe_bytes message; /* at most PROBE_MESSAGE_MAX bytes, written whole */
+	struct probe_bytes answer;  /* likewise; none where it is empty */
+	/* Notes what can_send() must know of the settings. NULL: nothing. */
+	void (*init)(void *state, const struct probe_settings *settings);
+	/* Follows one byte or more of those at `bytes`, of which there is one at least. Returns how
+	 * many; 0: the first does not fit. Never again for a flow of which one did not. */
+	size_t (*follow)(void *state, enum side from, const unsigned char *bytes, size_t size);
 	/* Whether a probe may be put before the next byte towards `target`. */
 	bool (*can_send)(const void *state, enum side target);
-	/* The probe, towards `target`; it is written whole. Returns its size. */
-	size_t (*message)(void *state, const struct probe_settings *settings, enum side target,
-			  unsigned char message[PROBE_MESSAGE_MAX]);
-	/* has_answer: the answer came and was taken out. */
-	void (*on_answered)(void *state);
-	/* has_answer: what is expected at the answer's place. Returns its size; 0: this one has no
-	 * answer. */
-	size_t (*answer)(const void *state, const struct probe_settings *settings,
-			 unsigned char answer[PROBE_MESSAGE_MAX]);
+	/* Where there are answers, and ours is awaited: whether the target's next byte, this one,
+	 * stands where it begins. What the other side said since must not matter. */
+	bool (*is_answer)(const void *state, unsigned char byte);
 };
+
+/* What goes out, and what comes back; empty: nothing. */
+struct probe_bytes probe_message_of(const struct probe_settings *settings);
+struct probe_bytes probe_answer_of(const struct probe_settings *settings);
 
 extern const struct probe_parser probe_redis;
 extern const struct probe_parser probe_memcached;

@@ -211,9 +211,9 @@ static size_t take_body(struct postgresql *pg, enum side from, const unsigned ch
 	return taken;
 }
 
-/* Takes up to `size` bytes. Returns how many; 0: they do not fit. */
-static size_t take(struct postgresql *pg, enum side from, const unsigned char *bytes, size_t size)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
+	struct postgresql *pg = state;
 	const struct messages *messages = &pg->from[from];
 
 	if (from == CLIENT && !pg->is_started) {
@@ -227,23 +227,6 @@ static size_t take(struct postgresql *pg, enum side from, const unsigned char *b
 	return take_body(pg, from, bytes, size);
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
-{
-	size_t at = 0;
-
-	(void)settings;
-	(void)is_awaiting;
-	while (at < *size) {
-		size_t taken = take(state, from, bytes + at, *size - at);
-
-		if (taken == 0)
-			return PROBE_MISFIT;
-		at += taken;
-	}
-	return PROBE_FITS;
-}
-
 static bool can_send(const void *state, enum side target)
 {
 	const struct postgresql *pg = state;
@@ -251,20 +234,10 @@ static bool can_send(const void *state, enum side target)
 	return target == SERVER && pg->is_ready && pg->from[CLIENT].place == AT_TYPE;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, flush, sizeof flush);
-	return sizeof flush;
-}
-
 const struct probe_parser probe_postgresql = {
 	.name = "postgresql",
 	.targets = 1 << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { flush, sizeof flush },
 };

@@ -234,17 +234,11 @@ static size_t skip_data(struct redis *redis, const unsigned char *bytes, size_t 
 	return skipped;
 }
 
-static bool follow_requests(struct redis *redis, const unsigned char *bytes, size_t size)
+static size_t follow_requests(struct redis *redis, const unsigned char *bytes, size_t size)
 {
-	size_t at = 0;
-
-	while (at < size) {
-		if (redis->step == REDIS_DATA)
-			at += skip_data(redis, bytes + at, size - at);
-		else if (!on_byte(redis, bytes[at++]))
-			return false;
-	}
-	return true;
+	if (redis->step == REDIS_DATA)
+		return skip_data(redis, bytes, size);
+	return on_byte(redis, *bytes) ? 1 : 0;
 }
 
 /* The first byte of the first answer tells whether there is a Redis at all. */
@@ -256,16 +250,11 @@ static bool follow_answers(struct redis *redis, unsigned char first)
 	return true;
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	struct redis *redis = state;
-	bool fits = *size == 0 || (from == CLIENT ? follow_requests(redis, bytes, *size)
-						  : follow_answers(redis, bytes[0]));
-
-	(void)settings;
-	(void)is_awaiting;
-	return fits ? PROBE_FITS : PROBE_MISFIT;
+	if (from == CLIENT)
+		return follow_requests(state, bytes, size);
+	return follow_answers(state, *bytes) ? size : 0;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -276,20 +265,10 @@ static bool can_send(const void *state, enum side target)
 	       redis->has_answer && !redis->is_for_next;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, "\r\n", 2);
-	return 2;
-}
-
 const struct probe_parser probe_redis = {
 	.name = "redis",
 	.targets = 1U << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { "\r\n", 2 },
 };

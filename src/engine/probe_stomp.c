@@ -219,12 +219,9 @@ static enum probe_verdict on_frame_end(struct stomp *stomp, struct stomp_flow *f
 	return flow->has_version ? PROBE_FITS : PROBE_MISFIT;
 }
 
+/* Without a size, or after all of it. */
 static enum probe_verdict on_body(struct stomp *stomp, struct stomp_flow *flow, unsigned char byte)
 {
-	if (flow->left != NONE && flow->left > 0) {
-		flow->left--;
-		return PROBE_FITS;
-	}
 	if (byte == '\0')
 		return on_frame_end(stomp, flow);
 	return flow->left == NONE ? PROBE_FITS : PROBE_MISFIT;
@@ -258,17 +255,17 @@ static enum probe_verdict on_byte(struct stomp *stomp, enum side from, unsigned 
 	return PROBE_MISFIT;
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
 	struct stomp *stomp = state;
-	enum probe_verdict verdict = PROBE_FITS;
+	struct stomp_flow *flow = &stomp->flows[from];
+	size_t taken;
 
-	(void)settings;
-	(void)is_awaiting;
-	for (size_t i = 0; i < *size && verdict == PROBE_FITS; i++)
-		verdict = on_byte(stomp, from, bytes[i]);
-	return verdict;
+	if (flow->at != AT_BODY || flow->left == NONE || flow->left == 0)
+		return on_byte(stomp, from, *bytes) == PROBE_FITS ? 1 : 0;
+	taken = size < flow->left ? size : (size_t)flow->left;
+	flow->left -= taken;
+	return taken;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -279,20 +276,10 @@ static bool can_send(const void *state, enum side target)
 	       stomp->flows[other(target)].at == AT_BETWEEN;
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	message[0] = '\n';
-	return 1;
-}
-
 const struct probe_parser probe_stomp = {
 	.name = "stomp",
 	.targets = 1u << CLIENT | 1u << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { "\n", 1 },
 };

@@ -43,6 +43,8 @@ enum {
 	FIRST_COMMAND = 236,
 };
 
+static const unsigned char nop[] = { IAC, NOP };
+
 /* The options that matter here; each has the bit of its place. */
 static const struct telnet_option {
 	uint8_t number;
@@ -215,17 +217,12 @@ static enum probe_verdict on_byte(struct telnet *telnet, struct telnet_flow *flo
 	return PROBE_MISFIT;
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
 	struct telnet *telnet = state;
-	enum probe_verdict verdict = PROBE_FITS;
 
-	(void)settings;
-	(void)is_awaiting;
-	for (size_t i = 0; i < *size && verdict == PROBE_FITS; i++)
-		verdict = on_byte(telnet, &telnet->flows[from], bytes[i]);
-	return verdict;
+	(void)size;
+	return on_byte(telnet, &telnet->flows[from], *bytes) == PROBE_FITS ? 1 : 0;
 }
 
 /* TN3270E has records both ways, whoever began it. */
@@ -250,22 +247,10 @@ static bool can_send(const void *state, enum side target)
 	       (flow->at == AT_CR && is_agreed(telnet, from, BINARY));
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	static const unsigned char nop[] = { IAC, NOP };
-
-	(void)state;
-	(void)settings;
-	(void)target;
-	memcpy(message, nop, sizeof nop);
-	return sizeof nop;
-}
-
 const struct probe_parser probe_telnet = {
 	.name = "telnet",
 	.targets = 1u << CLIENT | 1u << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { nop, sizeof nop },
 };

@@ -114,17 +114,10 @@ static enum probe_verdict on_byte(struct xmpp *xmpp, enum side from, unsigned ch
 	return PROBE_MISFIT;
 }
 
-static enum probe_verdict follow(void *state, const struct probe_settings *settings, enum side from,
-				 const unsigned char *bytes, size_t *size, bool is_awaiting)
+static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	struct xmpp *xmpp = state;
-	enum probe_verdict verdict = PROBE_FITS;
-
-	(void)settings;
-	(void)is_awaiting;
-	for (size_t i = 0; i < *size && verdict == PROBE_FITS; i++)
-		verdict = on_byte(xmpp, from, bytes[i]);
-	return verdict;
+	(void)size;
+	return on_byte(state, from, *bytes) == PROBE_FITS ? 1 : 0;
 }
 
 static bool can_send(const void *state, enum side target)
@@ -134,20 +127,10 @@ static bool can_send(const void *state, enum side target)
 	return xmpp->is_bound && !xmpp->is_over && xml_is_between(&xmpp->flows[other(target)].xml);
 }
 
-static size_t message(void *state, const struct probe_settings *settings, enum side target,
-		      unsigned char message[PROBE_MESSAGE_MAX])
-{
-	(void)state;
-	(void)settings;
-	(void)target;
-	message[0] = ' ';
-	return 1;
-}
-
 const struct probe_parser probe_xmpp = {
 	.name = "xmpp",
 	.targets = 1u << CLIENT | 1u << SERVER,
 	.follow = follow,
 	.can_send = can_send,
-	.message = message,
+	.message = { " ", 1 },
 };

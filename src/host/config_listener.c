@@ -16,12 +16,15 @@
 	"\"0.0.0.0:80\", \"[::]:80\", \"unix:/path\" or \"systemd:NAME\", or several: " \
 	"[ \"0.0.0.0:80\", \"[::]:80\" ]"
 #define SYSTEMD_NAME_MAX 255
+#define DEAD_AFTER_US    (INT64_C(120) * 1000000)
 
 static void built_in(struct config_listener *listener)
 {
 	for (size_t i = 0; i < DEADLINES; i++)
 		listener->policy.timeouts_us[i] = deadline_defaults_us[i];
 	listener->policy.buffer_bytes = 128 * 1024;
+	for (size_t i = 0; i < SIDES; i++)
+		listener->policy.dead_after_us[i] = DEAD_AFTER_US;
 	listener->backlog = 4096;
 	listener->owner = (uid_t)-1;
 	listener->group = (gid_t)-1;
@@ -252,6 +255,7 @@ static void read_listener(struct config_reader *reader, const config_setting_t *
 	    !config_is_group(reader, setting, "a group { name = \"...\"; listen = ...; }"))
 		return;
 	config_read_group(reader, setting, &config_listener_group, listener);
+	config_settle_liveness(reader, setting, listener);
 	config_check_name(reader, listeners, index, "a listener has a name, for log and metrics");
 	listen = config_setting_get_member(setting, "listen");
 	if (listen == NULL) {
@@ -276,6 +280,7 @@ void config_read_listeners(struct config_reader *reader, const config_setting_t 
 	    config_is_group(reader, defaults, "a group of listener settings, { ... }")) {
 		reader->is_in_defaults = true;
 		config_read_group(reader, defaults, &config_listener_group, &base);
+		config_settle_liveness(reader, defaults, &base);
 		reader->is_in_defaults = false;
 	}
 	config->listeners = config_alloc(reader, count, sizeof(*config->listeners));
@@ -285,5 +290,8 @@ void config_read_listeners(struct config_reader *reader, const config_setting_t 
 	for (size_t i = 0; i < count; i++) {
 		config->listeners[i] = base;
 		read_listener(reader, listeners, i, named_pools);
+		config_finish_liveness(reader, defaults,
+				       config_setting_get_elem(listeners, (unsigned)i),
+				       &config->listeners[i]);
 	}
 }

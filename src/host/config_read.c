@@ -353,6 +353,25 @@ void config_read_duration(struct config_reader *reader, const config_setting_t *
 		memcpy(into, &us, sizeof(us));
 }
 
+void config_read_duration_or_none(struct config_reader *reader, const config_setting_t *setting,
+				  const struct config_key *key, void *into)
+{
+	char least[CONFIG_VALUE_TEXT_MAX];
+	char most[CONFIG_VALUE_TEXT_MAX];
+	int64_t us;
+
+	if (!get_duration(reader, setting, 0, CONFIG_DURATION_MAX_US, &us))
+		return;
+	if (us == 0 || (us >= key->min && us <= key->max))
+		memcpy(into, &us, sizeof(us));
+	else
+		config_error(
+			reader, setting,
+			"\"%.40s\" is out of range; right is \"%s\" to \"%s\", or \"0\" for none",
+			setting->value.sval, config_format_duration(key->min, least, sizeof(least)),
+			config_format_duration(key->max, most, sizeof(most)));
+}
+
 void config_read_whole(struct config_reader *reader, const config_setting_t *setting,
 		       const struct config_key *key, void *into)
 {

@@ -33,6 +33,7 @@ struct config_reader {
 	/* The tree ends at an error: what is missing from it may stand behind. */
 	bool is_partial;
 	bool is_in_defaults;
+	unsigned faults_told; /* of `defaults`, by config_liveness.c: once, not at each listener */
 	bool is_out_of_memory;
 };
 
@@ -58,6 +59,7 @@ struct config_key {
 	size_t size;                      /* for config_read_word: of the value */
 	const struct config_words *words; /* for config_read_word */
 	const struct config_group *group; /* for config_read_subgroup */
+	enum side side;                   /* for config_read_probe: where it goes */
 	bool is_of_one;                   /* belongs to one listener, never to `defaults` */
 };
 
@@ -72,6 +74,7 @@ extern const struct config_group config_pool_group;
 extern const struct config_group config_server_group;
 extern const struct config_group config_listener_group;
 extern const struct config_group config_keepalive_group;
+extern const struct config_group config_probe_group;
 
 /* One server as written. */
 struct config_server_draft {
@@ -80,17 +83,37 @@ struct config_server_draft {
 	bool is_backup;
 };
 
+/* One probe as written. */
+struct config_message {
+	uint8_t size; /* 0: absent */
+	unsigned char bytes[PROBE_MESSAGE_MAX];
+};
+
+struct config_probe_draft {
+	unsigned protocol; /* enum probe_protocol, or one of the two below */
+	int64_t interval_us;
+	int64_t answer_us; /* 0: absent */
+	bool ends_session;
+	struct config_message send;
+	struct config_message expect;
+};
+
+#define CONFIG_PROBE_OFF   ((unsigned)PROBE_PROTOCOLS)
+#define CONFIG_PROBE_UNSET (CONFIG_PROBE_OFF + 1)
+
 /* config_read.c: each member of a group by its key. */
 void config_read_group(struct config_reader *reader, const config_setting_t *setting,
 		       const struct config_group *group, void *into);
 
 config_read_value config_read_integer;  /* int or unsigned, min to max */
 config_read_value config_read_duration; /* int64_t, microseconds, min to max */
-config_read_value config_read_whole;    /* int, duration in whole unit_us, min to max of them */
-config_read_value config_read_size;     /* uint32_t, min to max */
-config_read_value config_read_boolean;  /* bool */
-config_read_value config_read_word;     /* an enum or a bool */
-config_read_value config_read_name;     /* const char * */
+/* int64_t, microseconds: 0, or min to max. */
+config_read_value config_read_duration_or_none;
+config_read_value config_read_whole;   /* int, duration in whole unit_us, min to max of them */
+config_read_value config_read_size;    /* uint32_t, min to max */
+config_read_value config_read_boolean; /* bool */
+config_read_value config_read_word;    /* an enum or a bool */
+config_read_value config_read_name;    /* const char * */
 config_read_value config_read_subgroup;
 config_read_value config_read_apart; /* nothing: who reads the group takes this key by itself */
 
@@ -154,6 +177,20 @@ config_read_value config_read_keepalive; /* struct keepalive */
 config_read_value config_read_mode;      /* struct config_listener */
 config_read_value config_read_owner;     /* struct config_listener */
 config_read_value config_read_target;    /* const char *, of the log */
-config_read_value config_read_every;     /* int64_t, of the log */
+
+/* config_probe.c */
+config_read_value config_read_probe;   /* struct config_side */
+config_read_value config_read_message; /* struct config_message */
+
+/* config_liveness.c: how the sides of a listener find out whether their peer is alive.
+ *
+ * After the keys of `setting`, a listener or `defaults`, were read: its dead_after takes the place
+ * of a keepalive from elsewhere, and the other way round. */
+void config_settle_liveness(struct config_reader *reader, const config_setting_t *setting,
+			    struct config_listener *listener);
+/* For a whole listener: fills in what follows from its keys, and checks that they agree with each
+ * other. Where all that is wrong stands in `defaults` (NULL: none), it is said there, once. */
+void config_finish_liveness(struct config_reader *reader, const config_setting_t *defaults,
+			    const config_setting_t *setting, struct config_listener *listener);
 
 #endif

@@ -50,6 +50,18 @@ static const char *on_timeout_word(unsigned value)
 	return words[value];
 }
 
+static const char *on_silence_word(unsigned value)
+{
+	static const char *const words[] = { [false] = "count", [true] = "end" };
+
+	return words[value];
+}
+
+static const char *probe_word(unsigned value)
+{
+	return value == CONFIG_PROBE_OFF ? "off" : probe_protocol_name((enum probe_protocol)value);
+}
+
 static const char *const no_later[] = { NULL };
 static const char *const balance_later[] = { "random_two", "source_hash", NULL };
 
@@ -58,12 +70,15 @@ static const struct config_words sessions_words = { sessions_word, LOG_SESSIONS_
 static const struct config_words format_words = { format_word, LOG_FORMATS, no_later };
 static const struct config_words balance_words = { balance_word, BALANCE_KINDS, balance_later };
 static const struct config_words on_timeout_words = { on_timeout_word, 2, no_later };
+static const struct config_words on_silence_words = { on_silence_word, 2, no_later };
+static const struct config_words probe_words = { probe_word, PROBE_PROTOCOLS + 1, no_later };
 
 static const struct config_key log_keys[] = {
 	{ "target", config_read_target, INTO(log_settings, target) },
 	{ "level", config_read_word, WORD(log_settings, level, level_words) },
 	{ "sessions", config_read_word, WORD(log_settings, sessions, sessions_words) },
-	{ "every", config_read_every, INTO(log_settings, every_us), .max = CONFIG_DURATION_MAX_US },
+	{ "every", config_read_duration_or_none, INTO(log_settings, every_us), .min = 1000000,
+	  .max = CONFIG_DURATION_MAX_US },
 	{ "format", config_read_word, WORD(log_settings, format, format_words) },
 };
 static const struct config_group log_group = GROUP(log_keys);
@@ -126,7 +141,7 @@ static const struct config_key timeout_keys[] = {
 	{ "stall", TIMEOUT(DEADLINE_STALL) },
 	{ "session", TIMEOUT(DEADLINE_SESSION) },
 	{ "linger", TIMEOUT(DEADLINE_LINGER) },
-	LATER("idle_spares_alive"),
+	{ "idle_spares_alive", config_read_boolean, INTO(policy, is_sparing_alive) },
 };
 static const struct config_group timeout_group = GROUP(timeout_keys);
 
@@ -142,24 +157,48 @@ static const struct config_key keepalive_keys[] = {
 };
 const struct config_group config_keepalive_group = GROUP(keepalive_keys);
 
+#define PROBE_LEAST_US 100000
+
+static const struct config_key probe_keys[] = {
+	{ "protocol", config_read_word, WORD(config_probe_draft, protocol, probe_words) },
+	{ "interval", config_read_duration, INTO(config_probe_draft, interval_us),
+	  .min = PROBE_LEAST_US, .max = CONFIG_DURATION_MAX_US },
+	{ "answer", config_read_duration, INTO(config_probe_draft, answer_us),
+	  .min = PROBE_LEAST_US, .max = CONFIG_DURATION_MAX_US },
+	{ "on_silence", config_read_word,
+	  WORD(config_probe_draft, ends_session, on_silence_words) },
+	{ "send", config_read_message, INTO(config_probe_draft, send) },
+	{ "expect", config_read_message, INTO(config_probe_draft, expect) },
+};
+const struct config_group config_probe_group = GROUP(probe_keys);
+
+/* Into the listener, as dead_after is a matter of its policy. */
+#define KEEPALIVE(which) config_read_keepalive, INTO(config_listener, sides[which].keepalive)
+#define DEAD_AFTER(which)                                                                 \
+	config_read_duration_or_none, INTO(config_listener, policy.dead_after_us[which]), \
+		.min = LIVENESS_LEAST_US, .max = LIVENESS_MOST_US
+#define PROBE(which) config_read_probe, INTO(config_listener, sides[which]), .side = (which)
+
 static const struct config_key client_keys[] = {
-	{ "keepalive", config_read_keepalive, INTO(config_side, keepalive) },
-	LATER("dead_after"),
-	LATER("probe"),
+	{ "keepalive", KEEPALIVE(CLIENT) },
+	{ "dead_after", DEAD_AFTER(CLIENT) },
+	{ "probe", PROBE(CLIENT) },
 	LATER("link"),
 	LATER("proxy_protocol"),
 };
 static const struct config_group client_group = GROUP(client_keys);
 
 static const struct config_key server_side_keys[] = {
-	{ "keepalive", config_read_keepalive, INTO(config_side, keepalive) },
-	LATER("dead_after"),
-	LATER("probe"),
+	{ "keepalive", KEEPALIVE(SERVER) },
+	{ "dead_after", DEAD_AFTER(SERVER) },
+	{ "probe", PROBE(SERVER) },
 	LATER("link"),
 	LATER("proxy_protocol"),
 	LATER("source"),
 };
 static const struct config_group server_side_group = GROUP(server_side_keys);
+
+#define LIMIT(member) config_read_integer, INTO(config_listener, member), .max = 10000000
 
 static const struct config_key listener_keys[] = {
 	{ "name", config_read_name, INTO(config_listener, name), .is_of_one = true },
@@ -172,18 +211,15 @@ static const struct config_key listener_keys[] = {
 	  WORD(config_listener, policy.is_closed_on_timeout, on_timeout_words) },
 	{ "buffer", config_read_size, INTO(config_listener, policy.buffer_bytes), .min = 1024,
 	  .max = 64 * 1024 * 1024 },
-	{ "client", config_read_subgroup, INTO(config_listener, sides[CLIENT]),
-	  .group = &client_group },
-	{ "server", config_read_subgroup, INTO(config_listener, sides[SERVER]),
-	  .group = &server_side_group },
-	{ "max_sessions", config_read_integer, INTO(config_listener, max_sessions),
-	  .max = 10000000 },
+	{ "client", config_read_subgroup, .group = &client_group },
+	{ "server", config_read_subgroup, .group = &server_side_group },
+	{ "max_sessions", LIMIT(max_sessions) },
+	{ "max_half_closed", LIMIT(max_half_closed) },
+	{ "max_embryonic", LIMIT(max_embryonic) },
 	{ "backlog", config_read_integer, INTO(config_listener, backlog), .min = 1, .max = 65535 },
 	{ "mode", config_read_mode, .offset = 0 },
 	{ "owner", config_read_owner, .offset = 0 },
 	LATER("buffer_cap"),
-	LATER("max_half_closed"),
-	LATER("max_embryonic"),
 	LATER("max_per_client"),
 	LATER("accept_rate"),
 	LATER("accept_rate_per_client"),

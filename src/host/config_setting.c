@@ -164,18 +164,3 @@ void config_read_target(struct config_reader *reader, const config_setting_t *se
 	text = config_keep(reader, text);
 	memcpy(into, &text, sizeof(text));
 }
-
-/* Lines for all sessions more often than each second serve nobody. */
-void config_read_every(struct config_reader *reader, const config_setting_t *setting,
-		       const struct config_key *key, void *into)
-{
-	int64_t us = -1;
-
-	config_read_duration(reader, setting, key, &us);
-	if (us > 0 && us < 1000000)
-		config_error(reader, setting,
-			     "\"%.40s\" is too short; right is \"1s\" and more, or \"0\" for none",
-			     setting->value.sval);
-	else if (us >= 0)
-		memcpy(into, &us, sizeof(us));
-}

@@ -77,15 +77,22 @@ struct recording {
 	size_t places; /* how many places a probe may go to, byte by byte; 0: not looked at */
 };
 
-#define RUNS(array) (array), sizeof(array) / sizeof *(array)
+/* An array, and how many it has. */
+#define ALL(array)  (array), sizeof(array) / sizeof *(array)
+#define RUNS(array) ALL(array)
 
 /* When the target answers a probe. */
 enum answering {
 	ANSWER_AT_ONCE,
-	ANSWER_IN_PIECES,  /* byte by byte, and the other side may speak in between: it does not */
-	ANSWER_WITH_NEXT,  /* in one read with what it says next */
-	ANSWER_AROUND_NEXT /* its first half at once, the rest in one read with what it says next */
+	ANSWER_IN_PIECES,   /* byte by byte, and the other side may speak in between: it does not */
+	ANSWER_WITH_NEXT,   /* in one read with what it says next */
+	ANSWER_AROUND_NEXT, /* its first half at once, the rest in one read with what it says next
+			     */
+	ANSWERINGS
 };
+
+/* How many bytes pairs of cuts may cost a recording. */
+#define PAIRS_COST 8000000
 
 /* --- A talk by hand --- */
 
@@ -140,7 +147,7 @@ static inline void talk_says(struct talk *talk, enum side from, const void *byte
 
 static inline bool talk_may(const struct talk *talk)
 {
-	return probe_can_send(&talk->probe, talk->settings);
+	return probe_can_send(&talk->probe);
 }
 
 /* Sends a probe; returns its size. */
@@ -187,6 +194,75 @@ static inline bool talk_is_off(const struct talk *talk)
 	return talk->probe.mode == PROBE_OFF;
 }
 
+/* --- What every parser must do --- */
+
+/* Brings a talk from nothing to somewhere. */
+typedef void talk_set_up(struct talk *talk);
+
+/* What turns probing off, and where. */
+struct misfit {
+	talk_set_up *set_up;
+	struct run run;
+};
+
+/* For good; and all that is said later is passed on. */
+static inline void check_misfits(const struct misfit *misfits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct run *run = &misfits[i].run;
+		struct talk talk;
+
+		misfits[i].set_up(&talk);
+		assert_false(talk_is_off(&talk));
+		talk_says(&talk, run->from, run->bytes, run->size);
+		if (!talk_is_off(&talk))
+			fail_msg("misfit %zu was understood", i);
+		SAYS(&talk, run->from, "\x16\x03\x01 anything\0\r\n");
+		SAYS(&talk, other(run->from), "anything\r\n\0");
+		assert_true(talk_is_off(&talk));
+		assert_false(talk_may(&talk));
+		talk_is_whole(&talk);
+	}
+}
+
+/* Where the set-up leads to, one may go out, and none once a flow has ended. */
+static inline void check_not_after_an_end(talk_set_up *set_up)
+{
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		struct talk talk;
+
+		set_up(&talk);
+		assert_true(talk_may(&talk));
+		talk_ends(&talk, side);
+		assert_false(talk_may(&talk));
+		assert_true(probe_is_done(&talk.probe));
+		talk_is_whole(&talk);
+	}
+}
+
+/* In the middle of a message: none may go out after any of these pieces of it. */
+static inline void talk_says_pieces(struct talk *talk, enum side from, const char *const pieces[],
+				    size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		talk_says(talk, from, pieces[i], strlen(pieces[i]));
+		assert_false(talk_may(talk));
+	}
+}
+
+/* Messages that leave a probe where it may go out. */
+static inline void talk_says_ordinary(struct talk *talk, const char *const messages[], size_t count)
+{
+	unsigned char message[PROBE_MESSAGE_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		talk_says(talk, CLIENT, messages[i], strlen(messages[i]));
+		assert_true(talk_may(talk));
+		(void)talk_probe(talk, message);
+	}
+	talk_is_whole(talk);
+}
+
 /* --- A recorded session --- */
 
 /* One way to play a recording. */
@@ -197,8 +273,8 @@ struct play {
 	size_t owed;         /* bytes of an answer that the target has yet to say */
 	const bool *cuts;    /* [offset]: whether a read ends before that byte */
 	const bool *allowed; /* [offset]: whether a probe may go there; NULL: not known yet */
+	const bool *probed;  /* [offset]: whether one goes there, where it may; NULL: everywhere */
 	bool *ret_allowed;   /* to be filled in, sending none */
-	uint64_t seed;       /* 0: a probe wherever one may go; else at random */
 	size_t offset;       /* of all bytes of the recording */
 };
 
@@ -235,11 +311,32 @@ static inline void play_answer(struct play *play, size_t size, const char *next,
 	talk_read(&play->talk, recording->target, read, size + next_size);
 }
 
+/* A side says bytes of its own; the target, what it owes before them. */
+static inline void play_says(struct play *play, enum side from, const char *bytes, size_t size)
+{
+	if (from == play->recording->target && play->owed > 0)
+		play_answer(play, play->owed, bytes, size);
+	else
+		talk_says(&play->talk, from, bytes, size);
+}
+
+/* One that is taken back leaves nothing behind. */
+static inline void play_cancelled_probe(struct play *play)
+{
+	struct probe before = play->talk.probe;
+	unsigned char message[PROBE_MESSAGE_MAX];
+
+	(void)probe_send(&play->talk.probe, play->talk.settings, message);
+	probe_cancel(&play->talk.probe);
+	assert_memory_equal(&play->talk.probe, &before, sizeof before);
+}
+
 static inline void play_probe(struct play *play)
 {
 	const struct recording *recording = play->recording;
 	unsigned char message[PROBE_MESSAGE_MAX];
 
+	play_cancelled_probe(play);
 	(void)talk_probe(&play->talk, message);
 	if (!recording->answer)
 		return;
@@ -265,43 +362,61 @@ static inline void play_pause(struct play *play)
 		return;
 	/* An answer that is awaited may change what may be done, but its end changes it back. */
 	assert_int_equal(may, play->allowed[play->offset]);
-	if (may && (!play->seed || harness_random(&play->seed) % 2 == 0))
+	if (may && (!play->probed || play->probed[play->offset]))
 		play_probe(play);
 }
 
 static inline void play_read(struct play *play, const struct run *run, size_t at, size_t size)
 {
-	if (run->from == play->recording->target && play->owed > 0)
-		play_answer(play, play->owed, run->bytes + at, size);
-	else
-		talk_says(&play->talk, run->from, run->bytes + at, size);
+	play_says(play, run->from, run->bytes + at, size);
 	play->offset += size;
 	if (talk_is_off(&play->talk))
 		fail_msg("not understood, before byte %zu of the recording", play->offset);
 	play_pause(play);
 }
 
-static inline void play_run(struct play *play, const struct run *run)
+/* A run from its byte `begin` on, of which `size` bytes at most. */
+static inline void play_run(struct play *play, const struct run *run, size_t begin, size_t size)
 {
-	size_t begin = 0;
+	size_t run_offset = play->offset - begin;
+	size_t end = size < run->size - begin ? begin + size : run->size;
 
-	for (size_t at = 1; at <= run->size; at++) {
-		if (at < run->size && !play->cuts[play->offset + at - begin])
+	for (size_t at = begin + 1; at <= end; at++) {
+		if (at < end && !play->cuts[run_offset + at])
 			continue;
 		play_read(play, run, begin, at - begin);
 		begin = at;
 	}
 }
 
-static inline void play_recording(struct play *play)
+/* Goes on from where it stands up to the byte `stop`. */
+static inline void play_until(struct play *play, size_t stop)
+{
+	const struct recording *recording = play->recording;
+	size_t begin = 0;
+
+	for (size_t i = 0; i < recording->runs_size && play->offset < stop; i++) {
+		const struct run *run = &recording->runs[i];
+
+		if (play->offset < begin + run->size)
+			play_run(play, run, play->offset - begin, stop - play->offset);
+		begin += run->size;
+	}
+}
+
+static inline void play_start(struct play *play)
+{
+	talk_start(&play->talk, play->recording->settings, play->recording->target);
+	play->offset = play->owed = 0;
+	play_pause(play);
+}
+
+/* The rest, and both ends. */
+static inline void play_to_its_end(struct play *play)
 {
 	const struct recording *recording = play->recording;
 
-	talk_start(&play->talk, recording->settings, recording->target);
-	play->offset = play->owed = 0;
-	play_pause(play);
-	for (size_t i = 0; i < recording->runs_size; i++)
-		play_run(play, &recording->runs[i]);
+	play_until(play, recording_size(recording));
 	if (play->owed > 0)
 		play_answer(play, play->owed, NULL, 0);
 	talk_ends(&play->talk, CLIENT);
@@ -310,6 +425,145 @@ static inline void play_recording(struct play *play)
 	assert_int_equal(play->talk.swallowed, play->talk.probes * recording->answer_size);
 	talk_is_whole(&play->talk);
 }
+
+static inline void play_recording(struct play *play)
+{
+	play_start(play);
+	play_to_its_end(play);
+}
+
+/* --- What may come at any byte: each of these is played from a copy of a play that stands there */
+
+/* The first of the two to end. What the target said of an answer that is cut off may be its own. */
+static inline void play_first_end(struct play *play, enum side from)
+{
+	const struct recording *recording = play->recording;
+
+	if (from == recording->target && play->owed > 0) {
+		pile_put(&play->talk.sent[from], recording->answer,
+			 recording->answer_size - play->owed);
+		play->owed = 0;
+	}
+	talk_ends(&play->talk, from);
+	assert_false(talk_may(&play->talk));
+}
+
+/* `from` ends its flow here; the other one says the rest of its own, and answers what it owes. */
+static inline void play_end_of_file(struct play *play, enum side from)
+{
+	const struct recording *recording = play->recording;
+	enum side left = other(from);
+	size_t begin = 0;
+
+	play_first_end(play, from);
+	for (size_t i = 0; i < recording->runs_size; i++) {
+		const struct run *run = &recording->runs[i];
+		size_t at = play->offset > begin ? play->offset - begin : 0;
+
+		if (run->from == left && at < run->size)
+			play_says(play, left, run->bytes + at, run->size - at);
+		begin += run->size;
+	}
+	if (play->owed > 0)
+		play_answer(play, play->owed, NULL, 0);
+	assert_true(probe_is_done(&play->talk.probe));
+	talk_ends(&play->talk, left);
+	talk_is_whole(&play->talk);
+}
+
+/* `from` resets the connection here: both flows are over. */
+static inline void play_reset(struct play *play, enum side from)
+{
+	play_first_end(play, from);
+	play->owed = from == play->recording->target ? 0 : play->owed;
+	play_first_end(play, other(from));
+	assert_true(probe_is_done(&play->talk.probe));
+	talk_is_whole(&play->talk);
+}
+
+static inline void talk_says_garbage(struct talk *talk, enum side from, uint64_t *seed)
+{
+	unsigned char bytes[24];
+	size_t size = 1 + harness_random(seed) % sizeof bytes;
+
+	for (size_t at = 0; at < size; at++)
+		bytes[at] = (unsigned char)(harness_random(seed) >> 24);
+	talk_says(talk, from, bytes, size);
+}
+
+/* The other side turns to garbage, on which an answer that is owed comes; then both do. */
+static inline void play_garbage(struct play *play, uint64_t seed)
+{
+	enum side target = play->recording->target;
+	size_t swallowed = play->talk.probes * play->recording->answer_size;
+
+	for (unsigned i = 0; i < 4; i++)
+		talk_says_garbage(&play->talk, other(target), &seed);
+	while (play->owed > 0)
+		play_answer(play, 1, NULL, 0);
+	assert_int_equal(play->talk.swallowed, swallowed);
+	for (unsigned i = 0; i < 12; i++)
+		talk_says_garbage(&play->talk, harness_random(&seed) % 3 ? CLIENT : SERVER, &seed);
+	talk_ends(&play->talk, SERVER);
+	talk_ends(&play->talk, CLIENT);
+	talk_is_whole(&play->talk);
+}
+
+/* One probe and no other goes out here, and the rest comes in as few reads as there are. */
+static inline void play_alone(struct play *play)
+{
+	static const bool nowhere[2 * TALK_MAX];
+
+	play->cuts = play->probed = nowhere;
+	if (play->allowed[play->offset])
+		play_probe(play);
+	play_to_its_end(play);
+}
+
+/* A copy of `play`, in the room of `branch`. */
+static inline struct play *play_branch(struct play *branch, const struct play *play)
+{
+	*branch = *play;
+	return branch;
+}
+
+static inline void play_branches(const struct play *play, struct play *branch)
+{
+	for (enum side from = CLIENT; from < SIDES; from++) {
+		play_end_of_file(play_branch(branch, play), from);
+		play_reset(play_branch(branch, play), from);
+	}
+	play_garbage(play_branch(branch, play), 0x2545f4914f6cdd1d + play->offset);
+}
+
+/* At every byte of the recording, with a probe just out wherever that may be. */
+static inline void recording_at_every_byte(struct play *play, struct play *branch)
+{
+	size_t size = recording_size(play->recording);
+
+	play_start(play);
+	for (size_t stop = 0; stop <= size; stop++) {
+		play_until(play, stop);
+		play_branches(play, branch);
+	}
+}
+
+/* Each place alone. */
+static inline void recording_with_one_probe(struct play *play, struct play *branch, bool *nowhere)
+{
+	size_t size = recording_size(play->recording);
+
+	play->probed = nowhere;
+	play_start(play);
+	for (size_t stop = 0; stop <= size; stop++) {
+		play_until(play, stop);
+		if (play->allowed[stop])
+			play_alone(play_branch(branch, play));
+	}
+	play->probed = NULL;
+}
+
+/* --- And how it may be cut into reads */
 
 /* Where probes may go when every byte is a read of its own. */
 static inline void recording_places(const struct recording *recording, bool *cuts,
@@ -328,76 +582,87 @@ static inline void recording_places(const struct recording *recording, bool *cut
 	assert_true(places > 0);
 }
 
-/* All as it came, every byte alone, each split of the whole in two, and random ones. */
+/* Every byte alone; each cut; and pairs of cuts: all where the recording is short, and else those
+ * that are near each other. */
 static inline void recording_in_all_splits(struct play *play, bool *cuts)
+{
+	size_t size = recording_size(play->recording);
+	size_t near = PAIRS_COST / (size * size + 1);
+
+	memset(cuts, true, size + 1);
+	play_recording(play);
+	memset(cuts, false, size + 1);
+	for (size_t i = 0; i <= size; i++) {
+		cuts[i] = true;
+		play_recording(play);
+		for (size_t k = i + 1; k <= size && k - i <= near; k++) {
+			cuts[k] = true;
+			play_recording(play);
+			cuts[k] = false;
+		}
+		cuts[i] = false;
+	}
+}
+
+/* Cuts and probes at random, both of them rarer and rarer. */
+static inline void recording_at_random(struct play *play, bool *cuts, bool *probed)
 {
 	size_t size = recording_size(play->recording);
 	uint64_t seed = 0x9e3779b97f4a7c15;
 
-	memset(cuts, true, size + 1);
-	play_recording(play);
-	for (size_t i = 0; i <= size; i++) {
-		memset(cuts, false, size + 1);
-		cuts[i] = true;
-		play_recording(play);
-	}
+	play->probed = probed;
 	for (unsigned i = 0; i < 64; i++) {
-		for (size_t at = 0; at <= size; at++)
+		for (size_t at = 0; at <= size; at++) {
 			cuts[at] = harness_random(&seed) % (2 + i) == 0;
-		play->seed = seed;
+			probed[at] = harness_random(&seed) % 2 == 0;
+		}
 		play_recording(play);
 	}
-	play->seed = 0;
+	play->probed = NULL;
 }
 
-/* Garbage after each prefix of the recording, from either side: every byte is passed on. */
-static inline void recording_with_garbage(struct play *play, size_t stop, uint64_t seed)
+/* All of it, for one way of answering. */
+static inline void check_play(struct play *play, bool *cuts)
 {
-	const struct recording *recording = play->recording;
-	size_t left = stop;
+	size_t size = recording_size(play->recording);
+	struct play *branch = calloc(1, sizeof *branch);
+	bool *probed = calloc(size + 1, sizeof *probed);
 
-	talk_start(&play->talk, recording->settings, recording->target);
-	for (size_t i = 0; i < recording->runs_size && left > 0; i++) {
-		const struct run *run = &recording->runs[i];
-		size_t size = run->size < left ? run->size : left;
-
-		talk_says(&play->talk, run->from, run->bytes, size);
-		left -= size;
-	}
-	for (unsigned i = 0; i < 16; i++) {
-		unsigned char bytes[24];
-		size_t size = 1 + harness_random(&seed) % sizeof bytes;
-
-		for (size_t at = 0; at < size; at++)
-			bytes[at] = (unsigned char)(harness_random(&seed) >> 24);
-		talk_says(&play->talk, harness_random(&seed) % 3 ? CLIENT : SERVER, bytes, size);
-	}
-	talk_ends(&play->talk, SERVER);
-	talk_ends(&play->talk, CLIENT);
-	talk_is_whole(&play->talk);
+	assert_true(branch && probed);
+	recording_with_one_probe(play, branch, probed);
+	recording_at_every_byte(play, branch);
+	recording_in_all_splits(play, cuts);
+	recording_at_random(play, cuts, probed);
+	free(probed);
+	free(branch);
 }
 
 /* The whole property, for one recording. */
 static inline void check_recording(const struct recording *recording)
 {
 	size_t size = recording_size(recording);
+	int answerings = recording->answer ? ANSWERINGS : 1;
 	bool *cuts = calloc(size + 1, sizeof *cuts);
 	bool *allowed = calloc(size + 1, sizeof *allowed);
 	struct play *play = calloc(1, sizeof *play);
 
 	assert_true(cuts && allowed && play);
 	recording_places(recording, cuts, allowed);
-	*play = (struct play){ .recording = recording, .cuts = cuts, .allowed = allowed };
-	recording_in_all_splits(play, cuts);
-	for (int i = ANSWER_IN_PIECES; recording->answer && i <= ANSWER_AROUND_NEXT; i++) {
+	for (int i = 0; i < answerings; i++) {
+		memset(cuts, true, size + 1);
+		*play = (struct play){ .recording = recording, .cuts = cuts, .allowed = allowed };
 		play->answering = (enum answering)i;
-		recording_in_all_splits(play, cuts);
+		check_play(play, cuts);
 	}
-	for (size_t stop = 0; stop <= size; stop++)
-		recording_with_garbage(play, stop, 0x2545f4914f6cdd1d + stop);
 	free(play);
 	free(allowed);
 	free(cuts);
+}
+
+static inline void check_recordings(const struct recording *recordings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		check_recording(&recordings[i]);
 }
 
 #endif

@@ -72,37 +72,54 @@ static const struct run pika[] = {
 	FROM_SERVER("\1\0\1\0\0\0\4\0\24\0)\316"),
 };
 
-static void check(enum side target, size_t places)
+static void a_session_is_left_whole(void **state)
 {
-	check_recording(&(struct recording){ .settings = &settings,
-					     .target = target,
-					     .runs = pika,
-					     .runs_size = sizeof pika / sizeof *pika,
-					     .places = places });
-}
+	static const struct recording recordings[] = {
+		{ &settings, SERVER, RUNS(pika), NULL, 0, 265 },
+		{ &settings, CLIENT, RUNS(pika), NULL, 0, 256 },
+	};
 
-static void left_whole_towards_the_server(void **state)
-{
 	(void)state;
-	check(SERVER, 265);
+	check_recordings(ALL(recordings));
 }
 
-static void left_whole_towards_the_client(void **state)
-{
-	(void)state;
-	check(CLIENT, 256);
-}
-
-static void opened(struct talk *talk, enum side target)
+/* Comes to where the client is to tune. */
+static void tuned(struct talk *talk, enum side target)
 {
 	talk_start(talk, &settings, target);
 	SAYS(talk, CLIENT, PREFACE);
 	SAYS(talk, SERVER, START);
 	SAYS(talk, CLIENT, START_OK);
 	SAYS(talk, SERVER, TUNE);
+	assert_false(talk_is_off(talk));
+}
+
+static void opened(struct talk *talk, enum side target)
+{
+	tuned(talk, target);
 	SAYS(talk, CLIENT, TUNE_OK OPEN);
 	SAYS(talk, SERVER, OPEN_OK);
 	assert_true(talk_may(talk));
+}
+
+static void started(struct talk *talk)
+{
+	talk_start(talk, &settings, SERVER);
+}
+
+static void tuned_to_server(struct talk *talk)
+{
+	tuned(talk, SERVER);
+}
+
+static void opened_to_server(struct talk *talk)
+{
+	opened(talk, SERVER);
+}
+
+static void opened_to_client(struct talk *talk)
+{
+	opened(talk, CLIENT);
 }
 
 static void not_before_it_is_open(void **state)
@@ -178,13 +195,9 @@ static void not_after_a_close(void **state)
 		opened(&talk, SERVER);
 		talk_says(&talk, side, METHOD("\13", "\0\12\0\62\0\310\0\0\0\0\0"), 19);
 		assert_false(talk_may(&talk));
-		opened(&talk, SERVER);
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
-		opened(&talk, CLIENT);
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
 	}
+	check_not_after_an_end(opened_to_server);
+	check_not_after_an_end(opened_to_client);
 }
 
 /* RabbitMQ says when it takes no more, and takes new secrets. */
@@ -213,11 +226,7 @@ static void no_frame_is_larger_than_agreed(void **state)
 	assert_true(talk_is_off(&talk));
 	talk_is_whole(&talk);
 
-	talk_start(&talk, &settings, SERVER);
-	SAYS(&talk, CLIENT, PREFACE);
-	SAYS(&talk, SERVER, START);
-	SAYS(&talk, CLIENT, START_OK);
-	SAYS(&talk, SERVER, TUNE);
+	tuned(&talk, SERVER);
 	SAYS(&talk, CLIENT, TUNE_OK_UNLIMITED OPEN);
 	SAYS(&talk, SERVER, OPEN_OK);
 	SAYS(&talk, CLIENT, "\3\0\1\377\377\377\0");
@@ -225,85 +234,54 @@ static void no_frame_is_larger_than_agreed(void **state)
 	assert_false(talk_may(&talk));
 }
 
-#define GARBAGE(side, is_opened, literal)                           \
-	{                                                           \
-		(side), (is_opened), (literal), sizeof(literal) - 1 \
-	}
-
 static void what_does_not_fit_ends_it(void **state)
 {
-	static const struct {
-		enum side from;
-		bool is_opened;
-		const char *bytes;
-		size_t size;
-	} cases[] = {
-		GARBAGE(CLIENT, false, "\26\3\1\2\0\1\0\1\374\3\3"), /* TLS */
-		GARBAGE(CLIENT, false, "AMQP\0\1\0\0"),
-		GARBAGE(CLIENT, false, "AMQP\3\1\0\0"),
-		GARBAGE(CLIENT, false, PREFACE START),
-		GARBAGE(CLIENT, false, PREFACE START_OK),
-		GARBAGE(SERVER, false, PREFACE),
-		GARBAGE(CLIENT, false, PREFACE "\1\0\1\0\0\0\5\0\24\0\12\0\316"),
-		GARBAGE(CLIENT, true, PREFACE),
-		GARBAGE(CLIENT, true, OPEN),
-		GARBAGE(CLIENT, true,
-			"\4"
-			"\0\0\0\0\0\0"),
-		GARBAGE(CLIENT, true, "\10\0\1\0\0\0\0\316"),        /* a heartbeat on channel 1 */
-		GARBAGE(CLIENT, true, "\10\0\0\0\0\0\1\0\316"),      /* with a payload */
-		GARBAGE(CLIENT, true, "\10\0\0\0\0\0\0\315"),        /* ended by something else */
-		GARBAGE(CLIENT, true, "\3\0\0\0\0\0\1a\316"),        /* a body on channel 0 */
-		GARBAGE(CLIENT, true, "\1\0\1\0\0\0\3\0\24\0\316"),  /* no room for a method */
-		GARBAGE(CLIENT, true, METHOD("\5", "\0\24\0\12\0")), /* channel 0, another class */
-		GARBAGE(SERVER, true, METHOD("\5", "\0\12\0\107\0") METHOD("\5", "\0\12\0\106\0")),
+	static const struct misfit misfits[] = {
+		{ started, FROM(CLIENT, "\26\3\1\2\0\1\0\1\374\3\3") }, /* TLS */
+		{ started, FROM(CLIENT, "AMQP\0\1\0\0") },
+		{ started, FROM(CLIENT, "AMQP\3\1\0\0") },
+		{ started, FROM(CLIENT, PREFACE START) },
+		{ started, FROM(CLIENT, PREFACE START_OK) },
+		{ started, FROM(SERVER, PREFACE) },
+		{ started, FROM(CLIENT, PREFACE "\1\0\1\0\0\0\5\0\24\0\12\0\316") },
+		{ opened_to_server, FROM(CLIENT, PREFACE) },
+		{ opened_to_server, FROM(CLIENT, OPEN) },
+		{ opened_to_server, FROM(CLIENT, "\4"
+						 "\0\0\0\0\0\0") },
+		{ opened_to_server,
+		  FROM(CLIENT, "\10\0\1\0\0\0\0\316") }, /* a heartbeat on channel 1 */
+		{ opened_to_server, FROM(CLIENT, "\10\0\0\0\0\0\1\0\316") }, /* with a payload */
+		{ opened_to_server,
+		  FROM(CLIENT, "\10\0\0\0\0\0\0\315") }, /* ended by something else */
+		{ opened_to_server, FROM(CLIENT, "\3\0\0\0\0\0\1a\316") }, /* a body on channel 0 */
+		{ opened_to_server,
+		  FROM(CLIENT, "\1\0\1\0\0\0\3\0\24\0\316") }, /* no room for a method */
+		{ opened_to_server,
+		  FROM(CLIENT, METHOD("\5", "\0\24\0\12\0")) }, /* channel 0, another class */
+		{ opened_to_server,
+		  FROM(SERVER, METHOD("\5", "\0\12\0\107\0") METHOD("\5", "\0\12\0\106\0")) },
 	};
-	struct talk talk;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		talk_start(&talk, &settings, SERVER);
-		if (cases[i].is_opened)
-			opened(&talk, SERVER);
-		talk_says(&talk, cases[i].from, cases[i].bytes, cases[i].size);
-		if (!talk_is_off(&talk))
-			fail_msg("case %zu was taken for AMQP", i);
-		assert_false(talk_may(&talk));
-		SAYS(&talk, CLIENT, "anything");
-		SAYS(&talk, SERVER, "anything");
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 /* A frame-max that is not allowed, and a Tune-Ok without one. */
 static void a_bad_tuning_ends_it(void **state)
 {
-	static const char *const tunings[] = {
-		METHOD("\14", "\0\12\0\37\7\377\0\0\17\377\0\74"),
-		METHOD("\10", "\0\12\0\37\7\377\0\0"),
+	static const struct misfit misfits[] = {
+		{ tuned_to_server, FROM_CLIENT(METHOD("\14", "\0\12\0\37\7\377\0\0\17\377\0\74")) },
+		{ tuned_to_server, FROM_CLIENT(METHOD("\10", "\0\12\0\37\7\377\0\0")) },
 	};
-	static const size_t sizes[] = { 20, 16 };
-	struct talk talk;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		talk_start(&talk, &settings, SERVER);
-		SAYS(&talk, CLIENT, PREFACE);
-		SAYS(&talk, SERVER, START);
-		SAYS(&talk, CLIENT, START_OK);
-		SAYS(&talk, SERVER, TUNE);
-		assert_false(talk_is_off(&talk));
-		talk_says(&talk, CLIENT, tunings[i], sizes[i]);
-		assert_true(talk_is_off(&talk));
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(left_whole_towards_the_server),
-		cmocka_unit_test(left_whole_towards_the_client),
+		cmocka_unit_test(a_session_is_left_whole),
 		cmocka_unit_test(not_before_it_is_open),
 		cmocka_unit_test(not_within_a_frame),
 		cmocka_unit_test(within_a_content),

@@ -92,8 +92,7 @@ static void recordings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		check_recording(&all[i]);
+	check_recordings(ALL(all));
 }
 
 static void talk_registered(struct talk *talk, enum side target)
@@ -130,15 +129,11 @@ static void between_lines(void **state)
 	}
 }
 
-static void not_after_an_end_or_a_goodbye(void **state)
+static void not_after_a_goodbye(void **state)
 {
 	struct talk talk;
 
 	(void)state;
-	talk_registered(&talk, SERVER);
-	talk_ends(&talk, SERVER);
-	assert_false(talk_may(&talk));
-
 	talk_registered(&talk, CLIENT);
 	SAYS(&talk, CLIENT, "QUIT :bye\r\n");
 	assert_false(talk_may(&talk));
@@ -151,40 +146,33 @@ static void not_after_an_end_or_a_goodbye(void **state)
 	talk_is_whole(&talk);
 }
 
-static void check_off(enum side from, const char *last)
+static void registered_to_server(struct talk *talk)
 {
-	struct talk talk;
-
-	talk_registered(&talk, SERVER);
-	talk_says(&talk, from, last, strlen(last));
-	assert_true(talk_is_off(&talk));
-	SAYS(&talk, from, "\x16\x03\x01");
-	SAYS(&talk, other(from), "\r\n");
-	talk_is_whole(&talk);
+	talk_registered(talk, SERVER);
 }
 
 static void off(void **state)
 {
-	struct talk talk;
+	static const struct misfit misfits[] = {
+		{ registered_to_server, FROM_CLIENT("STARTTLS\r\n") },
+		{ registered_to_server, FROM_CLIENT("StartTLS\n") },
+		{ registered_to_server, FROM_CLIENT("@label=1 STARTTLS \r\n") },
+		{ registered_to_server,
+		  FROM_SERVER(":irc.example.org 670 ann :STARTTLS successful, proceed\r\n") },
+		{ registered_to_server, FROM_CLIENT("SERVER irc2.example.org 1 :link\r\n") },
+		{ registered_to_server, FROM_CLIENT("\x16\x03\x01") }, /* TLS */
+		{ registered_to_server, FROM_CLIENT("PRIVMSG a\rb") }, /* is it one line? */
+		{ registered_to_server, FROM_CLIENT("PRIVMSG a\r\r") },
+		{ registered_to_server, FROM_CLIENT(" PING\r\n") },
+		{ registered_to_server, FROM_CLIENT("PI=NG") },
+		{ registered_to_server, FROM_SERVER(":irc.example.org\r\n") },
+		{ registered_to_server, FROM_SERVER("@time=1\r\n") },
+		{ registered_to_server, FROM_CLIENT("PRIVMSG a :\0") },
+	};
 
 	(void)state;
-	check_off(CLIENT, "STARTTLS\r\n");
-	check_off(CLIENT, "StartTLS\n");
-	check_off(CLIENT, "@label=1 STARTTLS \r\n");
-	check_off(SERVER, ":irc.example.org 670 ann :STARTTLS successful, proceed\r\n");
-	check_off(CLIENT, "SERVER irc2.example.org 1 :link\r\n");
-	check_off(CLIENT, "\x16\x03\x01"); /* TLS */
-	check_off(CLIENT, "PRIVMSG a\rb"); /* is it one line? */
-	check_off(CLIENT, "PRIVMSG a\r\r");
-	check_off(CLIENT, " PING\r\n");
-	check_off(CLIENT, "PI=NG");
-	check_off(SERVER, ":irc.example.org\r\n");
-	check_off(SERVER, "@time=1\r\n");
-
-	talk_registered(&talk, SERVER);
-	SAYS(&talk, CLIENT, "PRIVMSG a :\0");
-	assert_true(talk_is_off(&talk));
-	talk_is_whole(&talk);
+	check_misfits(ALL(misfits));
+	check_not_after_an_end(registered_to_server);
 }
 
 static void a_line_without_end(void **state)
@@ -205,10 +193,8 @@ static void a_line_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(recordings),
-		cmocka_unit_test(between_lines),
-		cmocka_unit_test(not_after_an_end_or_a_goodbye),
-		cmocka_unit_test(off),
+		cmocka_unit_test(recordings),          cmocka_unit_test(between_lines),
+		cmocka_unit_test(not_after_a_goodbye), cmocka_unit_test(off),
 		cmocka_unit_test(a_line_without_end),
 	};
 

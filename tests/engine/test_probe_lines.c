@@ -48,8 +48,7 @@ static void test_exchanges(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof recordings / sizeof *recordings; i++)
-		check_recording(&recordings[i]);
+	check_recordings(ALL(recordings));
 }
 
 /* A talk that has come to where a probe may go. */
@@ -134,24 +133,19 @@ static void test_another_line_is_passed_on(void **state)
 
 static void test_never_again_after(void **state)
 {
-	static const char *const last[] = {
-		"STARTTLS\r\n", "a1 starttls\r\n",         "AUTH TLS\r\n",
-		"stls\n",       "a  COMPRESS DEFLATE\r\n", "\x16\x03\x01",
-		"x\r\n\x16",
+	static const struct misfit misfits[] = {
+		{ begin, FROM_CLIENT("STARTTLS\r\n") },
+		{ begin, FROM_CLIENT("a1 starttls\r\n") },
+		{ begin, FROM_CLIENT("AUTH TLS\r\n") },
+		{ begin, FROM_CLIENT("stls\n") },
+		{ begin, FROM_CLIENT("a  COMPRESS DEFLATE\r\n") },
+		{ begin, FROM_CLIENT("\x16\x03\x01") },
+		{ begin, FROM_CLIENT("x\r\n\x16") },
+		{ begin, FROM_SERVER("a\0") },
 	};
-	struct talk talk;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-		begin(&talk);
-		talk_says(&talk, CLIENT, last[i], strlen(last[i]));
-		assert_true(talk_is_off(&talk));
-		talk_is_whole(&talk);
-	}
-	begin(&talk);
-	talk_says(&talk, SERVER, "a\0", 2);
-	assert_true(talk_is_off(&talk));
-	talk_is_whole(&talk);
+	check_misfits(ALL(misfits));
 }
 
 static void test_these_are_ordinary(void **state)

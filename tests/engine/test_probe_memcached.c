@@ -60,8 +60,7 @@ static void test_recordings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof recordings / sizeof *recordings; i++)
-		check_recording(&recordings[i]);
+	check_recordings(ALL(recordings));
 }
 
 /* A talk that has come to where a probe may go. */
@@ -86,10 +85,7 @@ static void test_only_between_requests(void **state)
 
 	(void)state;
 	begin(&talk);
-	for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-		talk_says(&talk, CLIENT, pieces[i], strlen(pieces[i]));
-		assert_false(talk_may(&talk));
-	}
+	talk_says_pieces(&talk, CLIENT, ALL(pieces));
 	SAYS(&talk, CLIENT, "\n");
 	PROBES(&talk, PROBE);
 	SAYS(&talk, CLIENT, "get a");
@@ -101,68 +97,63 @@ static void test_only_between_requests(void **state)
 	talk_is_whole(&talk);
 }
 
+static void requested(struct talk *talk)
+{
+	talk_start(talk, &settings, SERVER);
+	SAYS(talk, CLIENT, "get a\r\n");
+}
+
 /* A server that wants a login first says so to every request, the probe too. */
 static void test_not_to_a_server_that_wants_a_login(void **state)
 {
-	static const char *const errors[] = { "CLIENT_ERROR unauthenticated\r\n", "ERROR\r\n",
-					      "SERVER_ERROR out of memory\r\n", "\x15\x03\x01\n" };
-	struct talk talk;
+	static const struct misfit misfits[] = {
+		{ requested, FROM_SERVER("CLIENT_ERROR unauthenticated\r\n") },
+		{ requested, FROM_SERVER("ERROR\r\n") },
+		{ requested, FROM_SERVER("SERVER_ERROR out of memory\r\n") },
+		{ requested, FROM_SERVER("\x15\x03\x01\n") },
+	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-		talk_start(&talk, &settings, SERVER);
-		SAYS(&talk, CLIENT, "get a\r\n");
-		talk_says(&talk, SERVER, errors[i], strlen(errors[i]));
-		assert_true(talk_is_off(&talk));
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 /* Each is one that the server may take or not, and with it what follows for data. */
 static void test_never_again_after(void **state)
 {
-	static const char *const last[] = {
-		"quit\r\n",
-		"watch fetchers\r\n",
-		"shutdown\r\n",
-		"lru_crawler metadump all\r\n",
-		"nonsense\r\n",
-		"GET a\r\n",
-		" get a\r\n",
-		"\r\n",
-		"\x80\x0a",
-		"\x16\x03\x01",
-		"get a\rb",
-		"get \x01",
-		"set a 0 0\r\n",
-		"set a 0 0 -1\r\n",
-		"set a 0 0 2147483646\r\n",
-		"set a 0 0 99999999999999999999999\r\n",
-		"set a 4294967296 0 2\r\n",
-		"set a x 0 2\r\n",
-		"set a 0 - 2\r\n",
-		"set a 0 0 2 x\r\n",
-		"set a 0 0 2 noreply x\r\n",
-		"set a 0 0 2 noreply noreply\r\n",
-		"set a 0 0 2\r\nabc",
-		"set a 0 0 2\r\nab\rc",
-		"cas a 0 0 2\r\n",
-		"cas a 0 0 2 18446744073709551616\r\n",
-		"ms a\r\n",
-		"ms a S2\r\n",
-		"ms a 2 T T T T T T T T T T T T T T T T T\r\n",
+	static const struct misfit misfits[] = {
+		{ begin, FROM_CLIENT("quit\r\n") },
+		{ begin, FROM_CLIENT("watch fetchers\r\n") },
+		{ begin, FROM_CLIENT("shutdown\r\n") },
+		{ begin, FROM_CLIENT("lru_crawler metadump all\r\n") },
+		{ begin, FROM_CLIENT("nonsense\r\n") },
+		{ begin, FROM_CLIENT("GET a\r\n") },
+		{ begin, FROM_CLIENT(" get a\r\n") },
+		{ begin, FROM_CLIENT("\r\n") },
+		{ begin, FROM_CLIENT("\x80\x0a") },
+		{ begin, FROM_CLIENT("\x16\x03\x01") },
+		{ begin, FROM_CLIENT("get a\rb") },
+		{ begin, FROM_CLIENT("get \x01") },
+		{ begin, FROM_CLIENT("set a 0 0\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 -1\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 2147483646\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 99999999999999999999999\r\n") },
+		{ begin, FROM_CLIENT("set a 4294967296 0 2\r\n") },
+		{ begin, FROM_CLIENT("set a x 0 2\r\n") },
+		{ begin, FROM_CLIENT("set a 0 - 2\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 2 x\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 2 noreply x\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 2 noreply noreply\r\n") },
+		{ begin, FROM_CLIENT("set a 0 0 2\r\nabc") },
+		{ begin, FROM_CLIENT("set a 0 0 2\r\nab\rc") },
+		{ begin, FROM_CLIENT("cas a 0 0 2\r\n") },
+		{ begin, FROM_CLIENT("cas a 0 0 2 18446744073709551616\r\n") },
+		{ begin, FROM_CLIENT("ms a\r\n") },
+		{ begin, FROM_CLIENT("ms a S2\r\n") },
+		{ begin, FROM_CLIENT("ms a 2 T T T T T T T T T T T T T T T T T\r\n") },
 	};
-	struct talk talk;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-		begin(&talk);
-		talk_says(&talk, CLIENT, last[i], strlen(last[i]));
-		assert_true(talk_is_off(&talk));
-		SAYS(&talk, CLIENT, "mn\r\n");
-		assert_false(talk_may(&talk));
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 static void test_longest_key_and_lines(void **state)
@@ -208,23 +199,13 @@ static void test_these_are_ordinary(void **state)
 
 	(void)state;
 	begin(&talk);
-	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-		talk_says(&talk, CLIENT, requests[i], strlen(requests[i]));
-		PROBES(&talk, PROBE);
-	}
-	talk_is_whole(&talk);
+	talk_says_ordinary(&talk, ALL(requests));
 }
 
 static void test_not_after_an_end(void **state)
 {
-	struct talk talk;
-
 	(void)state;
-	for (enum side side = CLIENT; side < SIDES; side++) {
-		begin(&talk);
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
-	}
+	check_not_after_an_end(begin);
 	assert_false(probe_protocol_goes_to(PROBE_MEMCACHED, CLIENT));
 	assert_true(probe_protocol_goes_to(PROBE_MEMCACHED, SERVER));
 	assert_false(probe_protocol_answers(PROBE_MEMCACHED));

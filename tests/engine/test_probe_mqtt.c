@@ -51,27 +51,25 @@ static const struct run publisher[] = {
 	FROM_CLIENT("\340\0"),
 };
 
-static void check(const struct run *runs, size_t size, size_t places)
+#define PLAYED(runs, places)                                         \
+	{                                                            \
+		&settings, SERVER, RUNS(runs), PINGRESP, 2, (places) \
+	}
+
+static void a_session_is_left_whole(void **state)
 {
-	check_recording(&(struct recording){ .settings = &settings,
-					     .target = SERVER,
-					     .runs = runs,
-					     .runs_size = size,
-					     .answer = PINGRESP,
-					     .answer_size = 2,
-					     .places = places });
+	static const struct recording recordings[] = {
+		PLAYED(subscriber, 9),
+		PLAYED(publisher, 13),
+	};
+
+	(void)state;
+	check_recordings(ALL(recordings));
 }
 
-static void a_subscriber_is_left_whole(void **state)
+static void started(struct talk *talk)
 {
-	(void)state;
-	check(RUNS(subscriber), 9);
-}
-
-static void a_publisher_of_version_5_is_left_whole(void **state)
-{
-	(void)state;
-	check(RUNS(publisher), 13);
+	talk_start(talk, &settings, SERVER);
 }
 
 static void connected(struct talk *talk)
@@ -97,22 +95,27 @@ static void not_before_the_login(void **state)
 	assert_true(talk_may(&talk));
 }
 
+static void awaits_connack(struct talk *talk)
+{
+	talk_start(talk, &settings, SERVER);
+	SAYS(talk, CLIENT, CONNECT);
+}
+
+static void awaits_connack_5(struct talk *talk)
+{
+	talk_start(talk, &settings, SERVER);
+	SAYS(talk, CLIENT, CONNECT_5);
+}
+
 static void not_after_it_was_refused(void **state)
 {
-	static const char *const refusals[] = { "\40\2\0\5", "\40\3\0\207" };
-	struct talk talk;
+	static const struct misfit refusals[] = {
+		{ awaits_connack, FROM_SERVER("\40\2\0\5") },
+		{ awaits_connack_5, FROM_SERVER("\40\3\0\207") },
+	};
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		talk_start(&talk, &settings, SERVER);
-		if (i == 0)
-			SAYS(&talk, CLIENT, CONNECT);
-		else
-			SAYS(&talk, CLIENT, CONNECT_5);
-		talk_says(&talk, SERVER, refusals[i], 4);
-		assert_true(talk_is_off(&talk));
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(refusals));
 }
 
 static void not_within_a_packet_of_either_side(void **state)
@@ -260,14 +263,9 @@ static void not_after_an_end(void **state)
 	struct talk talk;
 
 	(void)state;
+	check_not_after_an_end(connected);
 	connected(&talk);
 	SAYS(&talk, CLIENT, "\340\0");
-	assert_false(talk_may(&talk));
-	connected(&talk);
-	talk_ends(&talk, CLIENT);
-	assert_false(talk_may(&talk));
-	connected(&talk);
-	talk_ends(&talk, SERVER);
 	assert_false(talk_may(&talk));
 }
 
@@ -290,63 +288,40 @@ static void version_5_has_more(void **state)
 	talk_is_whole(&talk);
 }
 
-#define GARBAGE(side, login, literal)                           \
-	{                                                       \
-		(side), (login), (literal), sizeof(literal) - 1 \
-	}
-
 static void what_does_not_fit_ends_it(void **state)
 {
-	static const struct {
-		enum side from;
-		bool is_connected;
-		const char *bytes;
-		size_t size;
-	} cases[] = {
-		GARBAGE(CLIENT, false, "\26\3\1\2\0\1\0\1\374\3\3"), /* TLS */
-		GARBAGE(CLIENT, false, "GET /mqtt HTTP/1.1\r\n"),    /* WebSocket */
-		GARBAGE(CLIENT, false, "\20\21\0\6MQIsdp\3\2\0\5\0\3sub"),
-		GARBAGE(CLIENT, false, "\20\17\0\4MQTT\6\2\0\5\0\3sub"),
-		GARBAGE(CLIENT, false, "\20\17\0\4MQTT\4\3\0\5\0\3sub"),
-		GARBAGE(CLIENT, false, "\20\13\0\4MQTT\4\2\0\5\0"),
-		GARBAGE(CLIENT, false, PINGREQ),
-		GARBAGE(SERVER, false, CONNACK),
-		GARBAGE(CLIENT, true, CONNECT),
-		GARBAGE(CLIENT, true, "\60\377\377\377\377"), /* a length of five bytes */
-		GARBAGE(CLIENT, true, "\60\200\0"),           /* one longer than needed */
-		GARBAGE(CLIENT, true, "\66\7\0\3t/cab"),      /* quality of service 3 */
-		GARBAGE(CLIENT, true, "\200\10"),             /* flags */
-		GARBAGE(CLIENT, true, "\300\1"),
-		GARBAGE(CLIENT, true, "\360\0"),         /* of version 5 */
-		GARBAGE(CLIENT, true, "\340\0" PINGREQ), /* after its farewell */
-		GARBAGE(CLIENT, true, PINGRESP),
-		GARBAGE(SERVER, true, PINGRESP), /* that nobody asked for */
-		GARBAGE(SERVER, true, PINGREQ),
-		GARBAGE(SERVER, true, "\340\0"), /* of version 5 */
-		GARBAGE(SERVER, true, "\0"),
+	static const struct misfit misfits[] = {
+		{ started, FROM(CLIENT, "\26\3\1\2\0\1\0\1\374\3\3") }, /* TLS */
+		{ started, FROM(CLIENT, "GET /mqtt HTTP/1.1\r\n") },    /* WebSocket */
+		{ started, FROM(CLIENT, "\20\21\0\6MQIsdp\3\2\0\5\0\3sub") },
+		{ started, FROM(CLIENT, "\20\17\0\4MQTT\6\2\0\5\0\3sub") },
+		{ started, FROM(CLIENT, "\20\17\0\4MQTT\4\3\0\5\0\3sub") },
+		{ started, FROM(CLIENT, "\20\13\0\4MQTT\4\2\0\5\0") },
+		{ started, FROM(CLIENT, PINGREQ) },
+		{ started, FROM(SERVER, CONNACK) },
+		{ connected, FROM(CLIENT, CONNECT) },
+		{ connected, FROM(CLIENT, "\60\377\377\377\377") }, /* a length of five bytes */
+		{ connected, FROM(CLIENT, "\60\200\0") },           /* one longer than needed */
+		{ connected, FROM(CLIENT, "\66\7\0\3t/cab") },      /* quality of service 3 */
+		{ connected, FROM(CLIENT, "\200\10") },             /* flags */
+		{ connected, FROM(CLIENT, "\300\1") },
+		{ connected, FROM(CLIENT, "\360\0") },         /* of version 5 */
+		{ connected, FROM(CLIENT, "\340\0" PINGREQ) }, /* after its farewell */
+		{ connected, FROM(CLIENT, PINGRESP) },
+		{ connected, FROM(SERVER, PINGRESP) }, /* that nobody asked for */
+		{ connected, FROM(SERVER, PINGREQ) },
+		{ connected, FROM(SERVER, "\340\0") }, /* of version 5 */
+		{ connected, FROM(SERVER, "\0") },
 	};
-	struct talk talk;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		talk_start(&talk, &settings, SERVER);
-		if (cases[i].is_connected)
-			connected(&talk);
-		talk_says(&talk, cases[i].from, cases[i].bytes, cases[i].size);
-		if (!talk_is_off(&talk))
-			fail_msg("case %zu was taken for MQTT", i);
-		assert_false(talk_may(&talk));
-		SAYS(&talk, CLIENT, "anything");
-		SAYS(&talk, SERVER, "anything");
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_subscriber_is_left_whole),
-		cmocka_unit_test(a_publisher_of_version_5_is_left_whole),
+		cmocka_unit_test(a_session_is_left_whole),
 		cmocka_unit_test(not_before_the_login),
 		cmocka_unit_test(not_after_it_was_refused),
 		cmocka_unit_test(not_within_a_packet_of_either_side),

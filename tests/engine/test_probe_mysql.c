@@ -315,42 +315,56 @@ static const struct run cached_without_eof[] = {
 	FROM_SERVER("\7\0\0\1\0\0\0\2\0\0\0"),
 };
 
-static void check(const struct run *runs, size_t size, size_t places)
+static void a_session_is_left_whole(void **state)
 {
-	check_recording(&(struct recording){ .settings = &settings,
-					     .target = SERVER,
-					     .runs = runs,
-					     .runs_size = size,
-					     .places = places });
+	static const struct recording recordings[] = {
+		{ &settings, SERVER, RUNS(mariadb), NULL, 0, 18 },
+		{ &settings, SERVER, RUNS(with_eof), NULL, 0, 19 },
+		{ &settings, SERVER, RUNS(without_eof), NULL, 0, 19 },
+		{ &settings, SERVER, RUNS(cached_with_eof), NULL, 0, 19 },
+		{ &settings, SERVER, RUNS(cached_without_eof), NULL, 0, 19 },
+	};
+
+	(void)state;
+	check_recordings(ALL(recordings));
 }
 
-static void its_own_client_is_left_whole(void **state)
+static void started(struct talk *talk)
 {
-	(void)state;
-	check(RUNS(mariadb), 18);
+	talk_start(talk, &settings, SERVER);
 }
 
-static void statements_are_left_whole(void **state)
+static void greeted(struct talk *talk)
 {
-	(void)state;
-	check(RUNS(with_eof), 19);
-	check(RUNS(without_eof), 19);
+	started(talk);
+	SAYS(talk, SERVER, GREETING);
 }
 
-static void cached_columns_are_left_whole(void **state)
+static void responded(struct talk *talk)
 {
-	(void)state;
-	check(RUNS(cached_with_eof), 19);
-	check(RUNS(cached_without_eof), 19);
+	greeted(talk);
+	SAYS(talk, CLIENT, RESPONSE);
 }
 
 static void logged_in(struct talk *talk)
 {
-	talk_start(talk, &settings, SERVER);
-	SAYS(talk, SERVER, GREETING);
-	SAYS(talk, CLIENT, RESPONSE);
+	responded(talk);
 	SAYS(talk, SERVER, LOGGED_IN);
 	assert_true(talk_may(talk));
+}
+
+static void queried(struct talk *talk)
+{
+	logged_in(talk);
+	SAYS(talk, CLIENT, SELECT);
+}
+
+static void queried_without_eof(struct talk *talk)
+{
+	greeted(talk);
+	SAYS(talk, CLIENT, RESPONSE_WITHOUT_EOF);
+	SAYS(talk, SERVER, LOGGED_IN);
+	SAYS(talk, CLIENT, SELECT);
 }
 
 /* The login may take several steps, and another method. */
@@ -439,8 +453,7 @@ static void errors_end_answers(void **state)
 	SAYS(&talk, SERVER, "\11\0\0\1\377\377\377\1\1\1abc"); /* not agreed on */
 	assert_true(talk_is_off(&talk));
 
-	talk_start(&talk, &settings, SERVER);
-	SAYS(&talk, SERVER, GREETING);
+	greeted(&talk);
 	SAYS(&talk, CLIENT,
 	     "\45\0\0\1\0\202\0\0\0\0\0\1\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0root\0");
 	SAYS(&talk, SERVER, LOGGED_IN);
@@ -519,115 +532,62 @@ static void never_towards_the_client(void **state)
 
 static void not_after_an_end(void **state)
 {
-	struct talk talk;
-
 	(void)state;
-	for (enum side side = CLIENT; side < SIDES; side++) {
-		logged_in(&talk);
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
-	}
+	check_not_after_an_end(logged_in);
 }
 
-#define GARBAGE(from, literal)                         \
-	{                                              \
-		(from), (literal), sizeof(literal) - 1 \
-	}
-
-/* What may come so far: nothing, the greeting, the response, a login, a query. */
-enum so_far {
-	NOTHING,
-	GREETED,
-	RESPONDED,
-	LOGIN,
-	QUERIED,
-	QUERIED_WITHOUT_EOF
-};
-
-static void go_to(struct talk *talk, enum so_far so_far)
-{
-	talk_start(talk, &settings, SERVER);
-	if (so_far >= GREETED)
-		SAYS(talk, SERVER, GREETING);
-	if (so_far == QUERIED_WITHOUT_EOF)
-		SAYS(talk, CLIENT, RESPONSE_WITHOUT_EOF);
-	else if (so_far >= RESPONDED)
-		SAYS(talk, CLIENT, RESPONSE);
-	if (so_far >= LOGIN)
-		SAYS(talk, SERVER, LOGGED_IN);
-	if (so_far >= QUERIED)
-		SAYS(talk, CLIENT, SELECT);
-	assert_false(talk_is_off(talk));
-}
-
-static const struct {
-	enum so_far so_far;
-	struct run run;
-} misfits[] = {
-	{ NOTHING, GARBAGE(CLIENT, "\26\3\1\2\0\1\0\1\374\3\3") },
-	{ NOTHING, GARBAGE(CLIENT, PING) },
-	{ NOTHING, GARBAGE(SERVER, "\27\0\0\0\377\20\4Too many connections") },
-	{ NOTHING, GARBAGE(SERVER, "\12\0\0\0\0125.7\0\1\0\0\0\0") },
-	{ NOTHING, GARBAGE(SERVER, "\12\0\0\1\012") },
-	{ GREETED, GARBAGE(SERVER, GREETING) },
+static const struct misfit misfits[] = {
+	{ started, FROM(CLIENT, "\26\3\1\2\0\1\0\1\374\3\3") },
+	{ started, FROM(CLIENT, PING) },
+	{ started, FROM(SERVER, "\27\0\0\0\377\20\4Too many connections") },
+	{ started, FROM(SERVER, "\12\0\0\0\0125.7\0\1\0\0\0\0") },
+	{ started, FROM(SERVER, "\12\0\0\1\012") },
+	{ greeted, FROM(SERVER, GREETING) },
 	/* TLS; compression, twice; an old login; metadata left out; cut short */
-	{ GREETED, GARBAGE(CLIENT, "\40\0\0\1\1\212\0\0\0\0\0\1\10\0\0\0\0\0\0\0\0\0\0\0\0\0"
-				   "\0\0\0\0\0\0\0\0\0\0") },
-	{ GREETED, GARBAGE(CLIENT, RESPONSE_OF("\41", "\202", "\0", "\0")) },
-	{ GREETED, GARBAGE(CLIENT, RESPONSE_OF("\1", "\202", "\0", "\4")) },
-	{ GREETED, GARBAGE(CLIENT, RESPONSE_OF("\1", "\202", "\0", "\2")) },
-	{ GREETED, GARBAGE(CLIENT, RESPONSE_OF("\1", "\200", "\0", "\0")) },
-	{ GREETED, GARBAGE(CLIENT, "\5\0\0\1\1\202\0\0\0") },
-	{ RESPONDED, GARBAGE(SERVER, "\11\0\0\2\377\25\4#28000") },
-	{ RESPONDED, GARBAGE(SERVER, "\7\0\0\2\0\1\0\2\0\0\0") }, /* an OK of rows */
-	{ RESPONDED, GARBAGE(SERVER, OK) },                       /* counts wrong */
-	{ RESPONDED, GARBAGE(CLIENT, PING) },
-	{ LOGIN, GARBAGE(SERVER, OK) }, /* that nobody asked for */
-	{ LOGIN, GARBAGE(CLIENT, "\1\0\0\1\16") },
-	{ LOGIN, GARBAGE(CLIENT, "\0\0\0\0") },
-	{ LOGIN, GARBAGE(CLIENT, "\1\0\0\0\1") },         /* quit */
-	{ LOGIN, GARBAGE(CLIENT, "\6\0\0\0\21root\0") },  /* change of user */
-	{ LOGIN, GARBAGE(CLIENT, "\2\0\0\0\22a") },       /* binlog dump */
-	{ LOGIN, GARBAGE(CLIENT, "\2\0\0\0\25a") },       /* register slave */
-	{ LOGIN, GARBAGE(CLIENT, "\2\0\0\0\36a") },       /* binlog dump by GTID */
-	{ LOGIN, GARBAGE(CLIENT, "\2\0\0\0\376a") },      /* several in one */
-	{ QUERIED, GARBAGE(SERVER, "\5\0\0\1\373file") }, /* LOCAL INFILE */
-	{ QUERIED, GARBAGE(SERVER, "\7\0\0\0\0\0\0\2\0\0\0") },
-	{ QUERIED, GARBAGE(SERVER, "\2\0\0\1\1\1") },
-	{ QUERIED, GARBAGE(SERVER, "\2\0\0\1\0\0") },
-	{ QUERIED, GARBAGE(SERVER, "\4\0\0\1\375\1\0\0") }, /* 65536 columns and more */
-	{ QUERIED, GARBAGE(SERVER, "\0\0\0\1") },
-	{ QUERIED, GARBAGE(SERVER, COUNT "\27\0\0\3") }, /* counts wrong */
-	{ QUERIED, GARBAGE(SERVER, COUNT "\5\0\0\2\376\0\0\2\0") },
-	{ QUERIED, GARBAGE(SERVER, COUNT COLUMN "\2\0\0\3\0011") },
-	{ QUERIED, GARBAGE(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\102\0") }, /* a cursor */
-	{ QUERIED, GARBAGE(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\2\0\6\0\0\4\376\0\0\2\0\0") },
-	{ QUERIED_WITHOUT_EOF, GARBAGE(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\2\0") },
+	{ greeted, FROM(CLIENT, "\40\0\0\1\1\212\0\0\0\0\0\1\10\0\0\0\0\0\0\0\0\0\0\0\0\0"
+				"\0\0\0\0\0\0\0\0\0\0") },
+	{ greeted, FROM(CLIENT, RESPONSE_OF("\41", "\202", "\0", "\0")) },
+	{ greeted, FROM(CLIENT, RESPONSE_OF("\1", "\202", "\0", "\4")) },
+	{ greeted, FROM(CLIENT, RESPONSE_OF("\1", "\202", "\0", "\2")) },
+	{ greeted, FROM(CLIENT, RESPONSE_OF("\1", "\200", "\0", "\0")) },
+	{ greeted, FROM(CLIENT, "\5\0\0\1\1\202\0\0\0") },
+	{ responded, FROM(SERVER, "\11\0\0\2\377\25\4#28000") },
+	{ responded, FROM(SERVER, "\7\0\0\2\0\1\0\2\0\0\0") }, /* an OK of rows */
+	{ responded, FROM(SERVER, OK) },                       /* counts wrong */
+	{ responded, FROM(CLIENT, PING) },
+	{ logged_in, FROM(SERVER, OK) }, /* that nobody asked for */
+	{ logged_in, FROM(CLIENT, "\1\0\0\1\16") },
+	{ logged_in, FROM(CLIENT, "\0\0\0\0") },
+	{ logged_in, FROM(CLIENT, "\1\0\0\0\1") },        /* quit */
+	{ logged_in, FROM(CLIENT, "\6\0\0\0\21root\0") }, /* change of user */
+	{ logged_in, FROM(CLIENT, "\2\0\0\0\22a") },      /* binlog dump */
+	{ logged_in, FROM(CLIENT, "\2\0\0\0\25a") },      /* register slave */
+	{ logged_in, FROM(CLIENT, "\2\0\0\0\36a") },      /* binlog dump by GTID */
+	{ logged_in, FROM(CLIENT, "\2\0\0\0\376a") },     /* several in one */
+	{ queried, FROM(SERVER, "\5\0\0\1\373file") },    /* LOCAL INFILE */
+	{ queried, FROM(SERVER, "\7\0\0\0\0\0\0\2\0\0\0") },
+	{ queried, FROM(SERVER, "\2\0\0\1\1\1") },
+	{ queried, FROM(SERVER, "\2\0\0\1\0\0") },
+	{ queried, FROM(SERVER, "\4\0\0\1\375\1\0\0") }, /* 65536 columns and more */
+	{ queried, FROM(SERVER, "\0\0\0\1") },
+	{ queried, FROM(SERVER, COUNT "\27\0\0\3") }, /* counts wrong */
+	{ queried, FROM(SERVER, COUNT "\5\0\0\2\376\0\0\2\0") },
+	{ queried, FROM(SERVER, COUNT COLUMN "\2\0\0\3\0011") },
+	{ queried, FROM(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\102\0") }, /* a cursor */
+	{ queried, FROM(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\2\0\6\0\0\4\376\0\0\2\0\0") },
+	{ queried_without_eof, FROM(SERVER, COUNT COLUMN "\5\0\0\3\376\0\0\2\0") },
 };
 
 static void what_does_not_fit_ends_it(void **state)
 {
-	struct talk talk;
-
 	(void)state;
-	for (size_t i = 0; i < sizeof misfits / sizeof *misfits; i++) {
-		go_to(&talk, misfits[i].so_far);
-		talk_says(&talk, misfits[i].run.from, misfits[i].run.bytes, misfits[i].run.size);
-		if (!talk_is_off(&talk))
-			fail_msg("case %zu was taken for MySQL", i);
-		assert_false(talk_may(&talk));
-		SAYS(&talk, CLIENT, "anything");
-		SAYS(&talk, SERVER, "anything");
-		talk_is_whole(&talk);
-	}
+	check_misfits(ALL(misfits));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(its_own_client_is_left_whole),
-		cmocka_unit_test(statements_are_left_whole),
-		cmocka_unit_test(cached_columns_are_left_whole),
+		cmocka_unit_test(a_session_is_left_whole),
 		cmocka_unit_test(not_before_the_login),
 		cmocka_unit_test(not_within_a_command),
 		cmocka_unit_test(not_while_a_command_waits),

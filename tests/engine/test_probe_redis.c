@@ -79,8 +79,7 @@ static void test_recordings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof recordings / sizeof *recordings; i++)
-		check_recording(&recordings[i]);
+	check_recordings(ALL(recordings));
 }
 
 /* A talk that has come to where a probe may go. */
@@ -104,10 +103,7 @@ static void test_only_between_requests(void **state)
 
 	(void)state;
 	begin(&talk);
-	for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-		talk_says(&talk, CLIENT, pieces[i], strlen(pieces[i]));
-		assert_false(talk_may(&talk));
-	}
+	talk_says_pieces(&talk, CLIENT, ALL(pieces));
 	SAYS(&talk, CLIENT, "\n");
 	PROBES(&talk, "\r\n");
 	SAYS(&talk, CLIENT, "GET");
@@ -162,54 +158,34 @@ static void test_not_before_a_request_that_was_prepared(void **state)
 
 static void test_never_again_after(void **state)
 {
-	static const char *const last[] = {
-		"SYNC\r\n",
-		"psync ? -1\r\n",
-		"*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n",
-		"*3\r\n$8\r\nREPLCONF\r\n$3\r\nack\r\n$1\r\n0\r\n",
-		" QUIT \r\n",
-		"*3\r\n$6\r\nSCRIPT\r\n$5\r\nDEBUG\r\n$3\r\nYES\r\n",
-		"\x16\x03\x01\x02",
-		"PING\r\r\n",
-		"\"QUIT\"\r\n",
-		"\"S\\x59NC\"\r\n",
-		"GET \"a\"\r\n\x7f",
-		"PING \x01",
-		"*-1\r\n",
-		"*01\r\n",
-		"*\r\n",
-		"*1\r$",
-		"*1\r\n:4\r\n",
-		"*1\r\n$-1\r\n",
-		"*1\r\n$4294967296\r\n",
-		"*2147483648\r\n",
-		"*1\r\n$4\r\nPING*",
-		"*1\r\n$4\r\nPING\r*",
+	static const struct misfit misfits[] = {
+		{ begin, FROM_CLIENT("SYNC\r\n") },
+		{ begin, FROM_CLIENT("psync ? -1\r\n") },
+		{ begin, FROM_CLIENT("*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n") },
+		{ begin, FROM_CLIENT("*3\r\n$8\r\nREPLCONF\r\n$3\r\nack\r\n$1\r\n0\r\n") },
+		{ begin, FROM_CLIENT(" QUIT \r\n") },
+		{ begin, FROM_CLIENT("*3\r\n$6\r\nSCRIPT\r\n$5\r\nDEBUG\r\n$3\r\nYES\r\n") },
+		{ begin, FROM_CLIENT("\x16\x03\x01\x02") },
+		{ begin, FROM_CLIENT("PING\r\r\n") },
+		{ begin, FROM_CLIENT("\"QUIT\"\r\n") },
+		{ begin, FROM_CLIENT("\"S\\x59NC\"\r\n") },
+		{ begin, FROM_CLIENT("GET \"a\"\r\n\x7f") },
+		{ begin, FROM_CLIENT("PING \x01") },
+		{ begin, FROM_CLIENT("*-1\r\n") },
+		{ begin, FROM_CLIENT("*01\r\n") },
+		{ begin, FROM_CLIENT("*\r\n") },
+		{ begin, FROM_CLIENT("*1\r$") },
+		{ begin, FROM_CLIENT("*1\r\n:4\r\n") },
+		{ begin, FROM_CLIENT("*1\r\n$-1\r\n") },
+		{ begin, FROM_CLIENT("*1\r\n$4294967296\r\n") },
+		{ begin, FROM_CLIENT("*2147483648\r\n") },
+		{ begin, FROM_CLIENT("*1\r\n$4\r\nPING*") },
+		{ begin, FROM_CLIENT("*1\r\n$4\r\nPING\r*") },
+		{ begin, FROM_CLIENT("PING\0\r\n") }, /* the server reads no further, and waits */
 	};
-	struct talk talk;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-		begin(&talk);
-		talk_says(&talk, CLIENT, last[i], strlen(last[i]));
-		assert_true(talk_is_off(&talk));
-		SAYS(&talk, CLIENT, "PING\r\n");
-		SAYS(&talk, SERVER, "+PONG\r\n");
-		assert_false(talk_may(&talk));
-		talk_is_whole(&talk);
-	}
-}
-
-/* The server reads no further than the NUL, and waits. */
-static void test_nul_is_in_no_inline_request(void **state)
-{
-	struct talk talk;
-
-	(void)state;
-	begin(&talk);
-	SAYS(&talk, CLIENT, "PING\0\r\n");
-	assert_true(talk_is_off(&talk));
-	talk_is_whole(&talk);
+	check_misfits(ALL(misfits));
 }
 
 static void test_these_are_ordinary(void **state)
@@ -231,11 +207,7 @@ static void test_these_are_ordinary(void **state)
 
 	(void)state;
 	begin(&talk);
-	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-		talk_says(&talk, CLIENT, requests[i], strlen(requests[i]));
-		PROBES(&talk, "\r\n");
-	}
-	talk_is_whole(&talk);
+	talk_says_ordinary(&talk, ALL(requests));
 }
 
 static void test_server_that_is_no_redis(void **state)
@@ -252,14 +224,8 @@ static void test_server_that_is_no_redis(void **state)
 
 static void test_not_after_an_end(void **state)
 {
-	struct talk talk;
-
 	(void)state;
-	for (enum side side = CLIENT; side < SIDES; side++) {
-		begin(&talk);
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
-	}
+	check_not_after_an_end(begin);
 	assert_false(probe_protocol_goes_to(PROBE_REDIS, CLIENT));
 	assert_true(probe_protocol_goes_to(PROBE_REDIS, SERVER));
 	assert_false(probe_protocol_answers(PROBE_REDIS));
@@ -273,7 +239,6 @@ int main(void)
 		cmocka_unit_test(test_while_the_server_answers),
 		cmocka_unit_test(test_not_before_a_request_that_was_prepared),
 		cmocka_unit_test(test_never_again_after),
-		cmocka_unit_test(test_nul_is_in_no_inline_request),
 		cmocka_unit_test(test_these_are_ordinary),
 		cmocka_unit_test(test_server_that_is_no_redis),
 		cmocka_unit_test(test_not_after_an_end),

@@ -80,8 +80,7 @@ static void recordings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		check_recording(&all[i]);
+	check_recordings(ALL(all));
 }
 
 static void never_to_a_peer_that_sent_no_command(void **state)
@@ -198,18 +197,16 @@ static void not_within_a_record(void **state)
 	assert_false(talk_may(&talk));
 }
 
+static void spoken(struct talk *talk)
+{
+	talk_start(talk, &settings, SERVER);
+	SAYS(talk, SERVER, "\xff\xfb\x03");
+}
+
 static void not_after_an_end(void **state)
 {
 	(void)state;
-	for (enum side from = CLIENT; from < SIDES; from++) {
-		struct talk talk;
-
-		talk_start(&talk, &settings, SERVER);
-		SAYS(&talk, SERVER, "\xff\xfb\x03");
-		assert_true(talk_may(&talk));
-		talk_ends(&talk, from);
-		assert_false(talk_may(&talk));
-	}
+	check_not_after_an_end(spoken);
 }
 
 /* What one side says after the other's last word turns it off. */

@@ -136,8 +136,7 @@ static void recordings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		check_recording(&all[i]);
+	check_recordings(ALL(all));
 }
 
 static void talk_bound(struct talk *talk, enum side target)
@@ -232,17 +231,19 @@ static void not_bound_by_others(void **state)
 	assert_true(talk_may(&talk));
 }
 
+static void bound_to_client(struct talk *talk)
+{
+	talk_bound(talk, CLIENT);
+}
+
 static void not_after_an_end(void **state)
 {
+	struct talk talk;
+
 	(void)state;
+	check_not_after_an_end(bound_to_client);
 	for (enum side from = CLIENT; from < SIDES; from++) {
-		struct talk talk;
-
-		talk_bound(&talk, CLIENT);
-		talk_ends(&talk, from);
-		assert_false(talk_may(&talk));
-
-		talk_bound(&talk, CLIENT);
+		bound_to_client(&talk);
 		SAYS(&talk, from, "</stream:stream>");
 		assert_false(talk_may(&talk));
 		assert_false(talk_is_off(&talk));
@@ -250,44 +251,37 @@ static void not_after_an_end(void **state)
 	}
 }
 
-static void check_off(enum side from, const char *last)
-{
-	struct talk talk;
-
-	talk_bound(&talk, CLIENT);
-	talk_says(&talk, from, last, strlen(last));
-	assert_true(talk_is_off(&talk));
-	SAYS(&talk, from, "\x16\x03\x01<iq>");
-	SAYS(&talk, other(from), " \x01</iq>");
-	talk_is_whole(&talk);
-}
-
 static void off(void **state)
 {
+	static const struct misfit misfits[] = {
+		{ bound_to_client,
+		  FROM_CLIENT("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>") },
+		{ bound_to_client, FROM_CLIENT("<tls:starttls>") },
+		{ bound_to_client, FROM_SERVER("<proceed/>") },
+		{ bound_to_client, FROM_CLIENT("<compress>") },
+		{ bound_to_client, FROM_SERVER("<compressed>") },
+		{ bound_to_client, FROM_CLIENT("<authenticate xmlns='urn:xmpp:sasl:2'>") },
+		{ bound_to_client, FROM_CLIENT(HEADER) }, /* without success */
+		{ bound_to_client, FROM_SERVER(SUCCESS) },
+		{ bound_to_client, FROM_CLIENT("text") },
+		{ bound_to_client, FROM_CLIENT("<![CDATA[text]]>") },
+		{ bound_to_client, FROM_CLIENT("<!DOCTYPE a>") },
+		{ bound_to_client, FROM_CLIENT("\x16\x03\x01") }, /* TLS */
+		{ bound_to_client, FROM_CLIENT("<a>\x01") },
+		{ bound_to_client, FROM_CLIENT("<a b='<'/>") },
+		{ bound_to_client, FROM_CLIENT("<a <b/>") },
+		{ bound_to_client, FROM_CLIENT("<a / >") },
+		{ bound_to_client, FROM_CLIENT("< a>") },
+		{ bound_to_client, FROM_CLIENT("<a:>") },
+		{ bound_to_client, FROM_CLIENT("<a=''>") },
+		{ bound_to_client, FROM_CLIENT("<!-- -- -->") },
+		{ bound_to_client, FROM_CLIENT("<a><![cdata[") },
+		{ bound_to_client, FROM_CLIENT("</stream:stream></stream:stream>") },
+		{ bound_to_client, FROM_CLIENT("</stream:stream><iq>") },
+	};
+
 	(void)state;
-	check_off(CLIENT, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-	check_off(CLIENT, "<tls:starttls>");
-	check_off(SERVER, "<proceed/>");
-	check_off(CLIENT, "<compress>");
-	check_off(SERVER, "<compressed>");
-	check_off(CLIENT, "<authenticate xmlns='urn:xmpp:sasl:2'>");
-	check_off(CLIENT, HEADER); /* without success */
-	check_off(SERVER, SUCCESS);
-	check_off(CLIENT, "text");
-	check_off(CLIENT, "<![CDATA[text]]>");
-	check_off(CLIENT, "<!DOCTYPE a>");
-	check_off(CLIENT, "\x16\x03\x01"); /* TLS */
-	check_off(CLIENT, "<a>\x01");
-	check_off(CLIENT, "<a b='<'/>");
-	check_off(CLIENT, "<a <b/>");
-	check_off(CLIENT, "<a / >");
-	check_off(CLIENT, "< a>");
-	check_off(CLIENT, "<a:>");
-	check_off(CLIENT, "<a=''>");
-	check_off(CLIENT, "<!-- -- -->");
-	check_off(CLIENT, "<a><![cdata[");
-	check_off(CLIENT, "</stream:stream></stream:stream>");
-	check_off(CLIENT, "</stream:stream><iq>");
+	check_misfits(ALL(misfits));
 }
 
 static void off_before_the_session(void **state)

@@ -149,7 +149,7 @@ static void send_probe(struct run *run)
 	const struct probe_parser *parser = parsers[run->settings.protocol];
 	size_t size;
 
-	if (!probe_can_send(&run->probe, &run->settings))
+	if (!probe_can_send(&run->probe))
 		return;
 	require(!run->has_ended[CLIENT] && !run->has_ended[SERVER], "after an end");
 	require(!run->is_out, "two are out");
@@ -190,7 +190,7 @@ static void end(struct run *run, enum side from)
 	if (from == run->probe.target)
 		run->is_out = false;
 	pass(run, from, held, size);
-	require(!probe_can_send(&run->probe, &run->settings), "may be sent after an end");
+	require(!probe_can_send(&run->probe), "may be sent after an end");
 }
 
 static void begin(struct run *run, const uint8_t head[HEAD])

@@ -2,6 +2,7 @@
 #define FINBACK_DAEMON_GENERATION_H
 
 #include <finback/daemon/pool.h>
+#include <finback/daemon/silence.h>
 #include <finback/engine/counters.h>
 #include <finback/host/config.h>
 
@@ -15,13 +16,28 @@
  * What must outlive it (counters, turns, loads) is kept in the registry, by name.
  */
 
+/* One worker's half-closed sessions of a listener that limits them. The worker's alone, but for
+ * silence_since_us(). */
+struct half_closed {
+	struct tally *tally;
+	struct silence silence;
+	struct half_closed *next_crowded;
+	bool is_crowded; /* on the worker's list of those that may hold one too many */
+	unsigned hops;   /* how often the question who is to go has been passed on */
+};
+
 /* What is counted for one listener's name, over all generations. */
 struct tally {
 	char *name;
 	bool has_served;    /* was in force once; see generation_serve() */
 	atomic_uint active; /* sessions now, all workers */
+	/* Of these, where they are limited, those that are: */
+	atomic_uint embryonic;
+	atomic_uint half_closed;
+	atomic_uint max_half_closed; /* of the configuration in force; 0: none */
 	size_t workers;
-	struct counters *workers_counters; /* one block a worker */
+	struct counters *workers_counters;       /* one block a worker */
+	struct half_closed *workers_half_closed; /* likewise */
 	struct tally *next;
 };
 
@@ -59,7 +75,8 @@ struct generation *generation_create(struct config *config, struct registry *reg
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation);
 
-/* It is in force now: from here on its listeners are shown. In the supervisor's thread. */
+/* It is in force now: from here on its listeners are shown, and its limits on what all sessions of
+ * a listener may come to hold for those of earlier generations, too. In the supervisor's thread. */
 void generation_serve(const struct generation *generation);
 
 /* The tallies of all listeners that were ever in force, one after the other: the first for NULL,

@@ -41,6 +41,7 @@ struct relays {
 	_Atomic uint64_t descriptors;  /* sockets of sessions; any thread may read */
 	struct relay *pending;         /* have work left over */
 	struct relay *dead;            /* to be reaped at the end of the turn */
+	struct half_closed *crowded;   /* may hold a session too many; see relay_limits.c */
 	atomic_uint *active; /* sessions of this worker, those handed over to it included */
 	void (*on_over)(void *owner); /* after each session's end */
 	void *owner;
@@ -52,9 +53,14 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 /* When no relay is left. */
 void relays_fini(struct relays *relays);
 
+/* Whether one more connection is within `max_embryonic`: then it has a place, which relay_adopt()
+ * needs. Any thread. */
+bool relay_admit(const struct route *route);
+
 /* Makes a session of an accepted connection, which it owns from now on, and starts to connect its
  * server. The caller has counted it in *relays->active and in the tally's `active`, and has taken a
- * reference to the route's generation for it; all three end with the session. */
+ * reference to the route's generation for it; all three end with the session. relay_admit() let it
+ * in. */
 void relay_adopt(struct relays *relays, const struct route *route, int fd,
 		 const struct address *peer);
 
