@@ -759,6 +759,35 @@ static void test_a_year_of_idling(void **state)
 	assert_int_equal(outcome.last.at_us, START_US + 365 * DAY_US);
 }
 
+/* Whoever is known to be alive gets the time again. */
+static void idle_counts_from_when_it_was_spared(void **state)
+{
+	struct policy policy = only(DEADLINE_IDLE, HOUR_US);
+	struct session session;
+
+	(void)state;
+	connect_at(&session, START_US);
+	tell(&session, SESSION_SPARED, CLIENT, START_US + HOUR_US);
+	expect_at(&session, &policy, DEADLINE_IDLE, START_US + 2 * HOUR_US);
+	move(&session, SESSION_READ, CLIENT, 1, START_US + HOUR_US + MINUTE_US);
+	assert_int_equal(deadline_ending_next(&session, &policy).at_us,
+			 START_US + 2 * HOUR_US + MINUTE_US);
+}
+
+/* A probe that nobody acknowledges is nobody's bytes. */
+static void a_probe_does_not_stall(void **state)
+{
+	struct policy policy = only(DEADLINE_STALL, MINUTE_US);
+	struct session session;
+
+	(void)state;
+	connect_at(&session, START_US);
+	tell(&session, SESSION_INJECTED, SERVER, START_US + 1);
+	assert_int_equal(next_of(&session, &policy).deadline, DEADLINE_NONE);
+	relay(&session, CLIENT, 5, START_US + 2);
+	assert_int_equal(deadline_ending_next(&session, &policy).deadline, DEADLINE_STALL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -786,6 +815,8 @@ int main(void)
 		cmocka_unit_test(test_looks_grow_apart_while_cutting),
 		cmocka_unit_test(test_looks_at_a_steady_reader_are_few),
 		cmocka_unit_test(test_a_year_of_idling),
+		cmocka_unit_test(idle_counts_from_when_it_was_spared),
+		cmocka_unit_test(a_probe_does_not_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -666,6 +666,54 @@ static void assert_wants(const struct session *session, const char *client, cons
 }
 
 /* What each side is wanted for: r, w and d for read, write and discard. */
+/* The probe is not acknowledged at first, then bytes follow it, then all is: of that only the bytes
+ * are progress. */
+static void test_a_probe_is_no_progress(void **state)
+{
+	struct session session;
+	int64_t progress_us;
+
+	(void)state;
+	start(&session);
+	give(&session, (struct fact)CONNECTED, START_US);
+	progress_us = session_progress_us(&session);
+	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 10);
+	assert_true(session_is_outstanding(&session, SERVER));
+	assert_false(session_is_awaited(&session, SERVER));
+	assert_int_equal(session.legs[SERVER].waiting_us, START_US + 10);
+	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 11);
+	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 12);
+	assert_int_equal(session_progress_us(&session), progress_us);
+	give(&session, (struct fact)READ(CLIENT, 3), START_US + 13);
+	give(&session, (struct fact)WROTE(CLIENT, 3), START_US + 13);
+	assert_true(session_is_awaited(&session, SERVER));
+	give(&session, (struct fact)ACKED(SERVER, 5), START_US + 14);
+	give(&session, (struct fact)ACKED(SERVER, 3), START_US + 15);
+	assert_int_equal(session_progress_us(&session), START_US + 13);
+	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 16);
+	assert_int_equal(session_progress_us(&session), START_US + 16);
+	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 17);
+	assert_int_equal(session_progress_us(&session), START_US + 17);
+	assert_false(session_is_outstanding(&session, SERVER));
+	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 20);
+	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 21);
+	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 22);
+	assert_int_equal(session_progress_us(&session), START_US + 17);
+}
+
+static void test_who_is_spared_has_a_time(void **state)
+{
+	struct session session;
+
+	(void)state;
+	start(&session);
+	give(&session, (struct fact)CONNECTED, START_US);
+	assert_true(give(&session, (struct fact){ .event = SESSION_SPARED }, START_US + 5) &
+		    WISH_REARM);
+	assert_int_equal(session.spared_us, START_US + 5);
+	assert_int_equal(session.ending, ENDING_NONE);
+}
+
 static void test_interests(void **state)
 {
 	static const struct {
@@ -941,6 +989,8 @@ int main(void)
 		cmocka_unit_test(test_wishes_stay_until_taken),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_acknowledgements_are_progress),
+		cmocka_unit_test(test_a_probe_is_no_progress),
+		cmocka_unit_test(test_who_is_spared_has_a_time),
 		cmocka_unit_test(test_interests),
 		cmocka_unit_test(test_interests_after_a_gentle_end),
 		cmocka_unit_test(test_has_spoken),

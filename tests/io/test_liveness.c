@@ -8,6 +8,8 @@
 
 #include "peers.h"
 
+#define RTO_MAX_MS 44 /* TCP_RTO_MAX_MS, newer than the C library's headers */
+
 static const struct keepalive usual = {
 	.is_set = true, .idle_s = 20, .interval_s = 10, .count = 3, .user_timeout_ms = 45000
 };
@@ -40,6 +42,43 @@ static void expect_options(int fd, const struct keepalive *expected)
 	assert_int_equal(options.interval_s, expected->interval_s);
 	assert_int_equal(options.count, expected->count);
 	assert_int_equal(options.user_timeout_ms, expected->user_timeout_ms);
+}
+
+/* What dead_after comes to: it fits, with as many probes as make sense, and the kernel takes it. */
+static void dead_after_as_options(void **state)
+{
+	int fd = tcp_socket();
+
+	(void)state;
+	for (int64_t second = 3; second <= 86400; second += 1 + second / 50) {
+		struct keepalive options = liveness_within(second * 1000000 + 999999);
+		int64_t sum = options.idle_s + (int64_t)options.interval_s * options.count;
+
+		assert_true(sum <= second);
+		assert_true(sum >= second - second / 16);
+		assert_true(options.count >= (second < 60 ? second / 2 : 38));
+		assert_true(options.idle_s <= second / 2);
+		assert_int_equal(options.user_timeout_ms, 0);
+		assert_in_range(options.rto_max_ms, 1000, 120000);
+		assert_int_equal(liveness_apply(fd, &options), 0);
+		expect_options(fd, &options);
+	}
+	(void)close(fd);
+}
+
+/* Where the kernel has the option, it is set; where not, all else is. */
+static void retransmissions_do_not_back_off_without_bound(void **state)
+{
+	const struct keepalive minute = liveness_within(60 * INT64_C(1000000));
+	int fd = tcp_socket();
+	int value = 0;
+	socklen_t length = sizeof value;
+
+	(void)state;
+	assert_int_equal(liveness_apply(fd, &minute), 0);
+	if (getsockopt(fd, IPPROTO_TCP, RTO_MAX_MS, &value, &length) == 0)
+		assert_int_equal(value, 7500);
+	(void)close(fd);
 }
 
 static void exactly_these_options_are_set(void **state)
@@ -153,6 +192,14 @@ static void deafen(int peer)
 
 	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
 			 0);
+}
+
+static struct vitals vitals_of(int fd)
+{
+	struct vitals vitals;
+
+	assert_int_equal(liveness_vitals(fd, &vitals), 0);
+	return vitals;
 }
 
 static struct tcp_facts facts_of(int fd)
@@ -424,12 +471,15 @@ static void signs_that_it_may_have_vanished(void **state)
 	assert_in_range(facts.retransmits, 1, 8);
 	assert_in_range(facts.total_retransmits, facts.retransmits, 8);
 	assert_in_range(facts.last_heard_ms, 1400, PATIENCE_MS);
+	assert_in_range(vitals_of(busy.ours).unanswered, facts.retransmits, 8);
+	assert_true(vitals_of(busy.ours).silent_us >= (int64_t)facts.last_heard_ms * 1000);
 	facts = facts_of(idle.ours);
 	assert_int_equal(facts.probes, 1);
 	assert_int_equal(facts.retransmits, 0);
 	facts = facts_of(shut.ours);
 	assert_in_range(facts.probes, 1, 8);
 	assert_true(facts.unsent_bytes > 0);
+	assert_in_range(vitals_of(shut.ours).unanswered, facts.probes, 8);
 	close_pair(&busy);
 	close_pair(&idle);
 	close_pair(&shut);
@@ -469,6 +519,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exactly_these_options_are_set),
+		cmocka_unit_test(dead_after_as_options),
+		cmocka_unit_test(retransmissions_do_not_back_off_without_bound),
 		cmocka_unit_test(what_is_not_set_is_left_alone),
 		cmocka_unit_test(what_the_kernel_does_not_take),
 		cmocka_unit_test(clearing_switches_off),
