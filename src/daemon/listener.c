@@ -91,18 +91,31 @@ int listener_take(struct listener **ret, const char *key, int fd,
 	return 0;
 }
 
-void listener_adjust(const struct listener *listener, const struct config_listener *settings)
+/* A kept socket forgets what the settings before asked for. A passed one keeps what its .socket
+ * unit set, as long as nobody has asked for anything. */
+static int adjust_keepalive(struct listener *listener, const struct keepalive *keepalive)
 {
-	const struct keepalive *keepalive = &settings->sides[CLIENT].keepalive;
+	struct keepalive options = *keepalive;
+
+	if (!keepalive->is_set && listener->is_passed && !listener->has_keepalive)
+		return 0;
+	listener->has_keepalive = keepalive->is_set;
+	if (!keepalive->is_set)
+		return liveness_clear(listener->fd);
+	if (options.rto_max_ms == 0)
+		options.rto_max_ms = LIVENESS_RTO_MAX_MS;
+	return liveness_apply(listener->fd, &options);
+}
+
+void listener_adjust(struct listener *listener, const struct config_listener *settings)
+{
 	int error = 0;
 
 	/* A second listen(2) changes the backlog and leaves what waits alone. */
 	if (!listener->is_passed)
 		error = sock_relisten(listener->fd, settings->backlog);
-	/* A passed socket keeps what its .socket unit set, where we are not asked for anything. */
-	if (error == 0 && !is_unix(listener) && (keepalive->is_set || !listener->is_passed))
-		error = keepalive->is_set ? liveness_apply(listener->fd, keepalive)
-					  : liveness_clear(listener->fd);
+	if (error == 0 && !is_unix(listener))
+		error = adjust_keepalive(listener, &settings->sides[CLIENT].keepalive);
 	if (error < 0)
 		log_say(LOG_LEVEL_WARNING, "listener %s: %s: cannot change its settings: %s",
 			settings->name, listener->text, strerrordesc_np(-error));

@@ -37,7 +37,7 @@ static int set_all(int fd, const struct option *options, size_t count)
 #define IDLE_SHARE   3
 #define RTO_SHARE    8
 #define RTO_LEAST_MS 1000
-#define RTO_MOST_MS  120000
+#define RTO_MOST_MS  LIVENESS_RTO_MAX_MS
 
 /* Of kernels from 6.15 on; <netinet/tcp.h> does not know it yet. */
 #ifndef TCP_RTO_MAX_MS
@@ -69,6 +69,12 @@ struct keepalive liveness_within(int64_t dead_after_us)
 	};
 }
 
+/* An older kernel backs off as far as it always did. */
+static void set_rto_max(int fd, int ms)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &ms, sizeof ms);
+}
+
 int liveness_apply(int fd, const struct keepalive *keepalive)
 {
 	const struct option options[] = {
@@ -82,10 +88,8 @@ int liveness_apply(int fd, const struct keepalive *keepalive)
 
 	if (!keepalive->is_set)
 		return 0;
-	/* An older kernel backs off as far as it always did. */
 	if (keepalive->rto_max_ms > 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &keepalive->rto_max_ms,
-				 sizeof keepalive->rto_max_ms);
+		set_rto_max(fd, keepalive->rto_max_ms);
 	return set_all(fd, options, sizeof options / sizeof *options);
 }
 
@@ -96,6 +100,7 @@ int liveness_clear(int fd)
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 0 },
 	};
 
+	set_rto_max(fd, LIVENESS_RTO_MAX_MS);
 	return set_all(fd, options, sizeof options / sizeof *options);
 }
 

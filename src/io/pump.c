@@ -21,18 +21,17 @@ static_assert(PUMP_FILTER_ROOM <= ROOM_BYTES, "a filter has its room");
 
 int pump_init(struct pump *pump)
 {
-	unsigned char *pages = aligned_alloc(PAGE_BYTES, ROOM_BYTES + PUMP_BUFFER_BYTES);
-
-	pump->rest_bytes = 0;
-	pump->buffer = pages ? pages + ROOM_BYTES : NULL;
-	return pages ? 0 : -ENOMEM;
+	*pump = (struct pump){ .pages = aligned_alloc(PAGE_BYTES, ROOM_BYTES + PUMP_BUFFER_BYTES) };
+	if (!pump->pages)
+		return -ENOMEM;
+	pump->buffer = pump->pages + ROOM_BYTES;
+	return 0;
 }
 
 void pump_fini(struct pump *pump)
 {
-	if (pump->buffer)
-		free(pump->buffer - ROOM_BYTES);
-	pump->buffer = NULL;
+	free(pump->pages);
+	pump->pages = pump->buffer = NULL;
 }
 
 static ssize_t receive(int fd, void *buffer, size_t size)

@@ -91,7 +91,7 @@ def test_missing_file(tmp_path):
 
 @pytest.mark.parametrize("setting, key", (
     ('spin = "50us";', "spin"),
-    ('defaults = { client = { dead_after = "60s"; }; };', "dead_after"),
+    ('defaults = { client = { proxy_protocol = "accept"; }; };', "proxy_protocol"),
 ))
 def test_key_that_does_nothing_so_far_is_refused(config, setting, key):
     result = run("--check", "-c", config(GOOD + setting))

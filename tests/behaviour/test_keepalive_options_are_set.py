@@ -6,6 +6,7 @@ import pytest
 
 from lib.daemon import SIDES, Relay, other
 
+TCP_RTO_MAX_MS = 44     # linux/tcp.h, from 6.15 on
 KEEPALIVE = {"idle": "20s", "interval": "7s", "count": 4, "user_timeout": "9s"}
 
 
@@ -22,20 +23,56 @@ def look(relay, client, server):
     return {names[sock.getpeername()]: sock for sock in found}
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_on_one_side(side):
-    with Relay(**{side: {"keepalive": KEEPALIVE}}) as relay:
+def sockets_of(**settings):
+    """The daemon's two sockets of a session under these settings, by side."""
+    with Relay(**settings) as relay:
         client, server = relay.pair()
         server.send(b"connected")
         client.receive(9)
-        sockets = look(relay, client, server)
-        asked, left = sockets[side], sockets[other(side)]
-        assert asked.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        assert tcp(asked, socket.TCP_KEEPIDLE) == 20
-        assert tcp(asked, socket.TCP_KEEPINTVL) == 7
-        assert tcp(asked, socket.TCP_KEEPCNT) == 4
-        assert tcp(asked, socket.TCP_USER_TIMEOUT) == 9000
-        assert left.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
-        assert tcp(left, socket.TCP_USER_TIMEOUT) == 0
-        for sock in sockets.values():
-            sock.close()
+        return look(relay, client, server)
+
+
+def is_alive_kept(sock):
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def options(sock):
+    """Silence before the first probe, between two, how many; and the user timeout."""
+    assert is_alive_kept(sock)
+    return tuple(tcp(sock, option) for option in (
+        socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT))
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_on_one_side(side):
+    sockets = sockets_of(**{side: {"keepalive": KEEPALIVE}, other(side): {"dead_after": "0"}})
+    assert options(sockets[side]) == (20, 7, 4, 9000)
+    assert not is_alive_kept(sockets[other(side)])
+    assert tcp(sockets[other(side)], socket.TCP_USER_TIMEOUT) == 0
+
+
+def test_of_dead_after_by_default():
+    """Two minutes, on both sides; a sixteenth early, as the kernel is late."""
+    for sock in sockets_of().values():
+        idle, interval, count, user_timeout = options(sock)
+        assert 112 <= idle + interval * count <= 120
+        assert count >= 40
+        assert user_timeout == 0
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_of_dead_after_on_one_side(side):
+    sockets = sockets_of(**{side: {"dead_after": "3s"}, other(side): {"dead_after": "0"}})
+    assert options(sockets[side]) == (1, 1, 2, 0)
+    assert not is_alive_kept(sockets[other(side)])
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_how_far_retransmissions_back_off(side):
+    """An eighth of dead_after at most, where the kernel can do that; else as far as ever."""
+    sock = sockets_of(**{side: {"dead_after": "40s"}})[side]
+    try:
+        most = tcp(sock, TCP_RTO_MAX_MS)
+    except OSError:
+        pytest.skip("this kernel has no TCP_RTO_MAX_MS")
+    assert most == 5000

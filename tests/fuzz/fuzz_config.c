@@ -45,6 +45,45 @@ static void check_pool(const struct config_pool *pool)
 			"a server without a name or an address");
 }
 
+static void check_line(const unsigned char *line, size_t size)
+{
+	require(size <= PROBE_MESSAGE_MAX && (size == 0 || line[size - 1] == '\n'),
+		"a probe's line that is too long, or not whole");
+}
+
+static void check_probe(const struct probe_settings *probe, enum side target)
+{
+	require(probe->protocol < PROBE_PROTOCOLS &&
+			probe_protocol_goes_to(probe->protocol, target),
+		"a probe that cannot go there");
+	require(probe->interval_us >= 100000, "probes without a pause");
+	require(probe->answer_us == 0 || probe_protocol_answers(probe->protocol),
+		"an answer that never comes");
+	require(probe->answer_us > 0 || !probe->ends_session, "an end without an answer");
+	require((probe->send_size > 0) == (probe->protocol == PROBE_LINES),
+		"a line of another protocol, or none");
+	check_line(probe->send, probe->send_size);
+	check_line(probe->expect, probe->expect_size);
+}
+
+static void check_side(const struct config_listener *listener, enum side side)
+{
+	const struct config_side *here = &listener->sides[side];
+	const struct config_side *there = &listener->sides[other(side)];
+	int64_t dead_after_us = listener->policy.dead_after_us[side];
+
+	require(dead_after_us == 0 ||
+			(dead_after_us >= LIVENESS_LEAST_US && dead_after_us <= LIVENESS_MOST_US),
+		"a dead_after out of range");
+	require((listener->policy.alive_us[side] > 0) == here->keepalive.is_set,
+		"known to be alive without keepalive, or not with it");
+	if (!here->has_probe)
+		return;
+	check_probe(&here->probe, side);
+	require(!there->has_probe || there->probe.protocol == here->probe.protocol,
+		"probes of two protocols");
+}
+
 static void check_listener(const struct config_listener *listener)
 {
 	require(listener->name != NULL && listener->pool != NULL && listener->bind_count >= 1,
@@ -57,6 +96,8 @@ static void check_listener(const struct config_listener *listener)
 		require(listener->binds[i].systemd_name != NULL ||
 				listener->binds[i].address_count >= 1,
 			"nothing to listen on");
+	check_side(listener, CLIENT);
+	check_side(listener, SERVER);
 	check_pool(listener->pool);
 }
 

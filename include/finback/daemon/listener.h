@@ -17,7 +17,8 @@ struct worker;
 
 struct listener {
 	int fd;
-	bool is_passed; /* by the service manager, whose it stays */
+	bool is_passed;     /* by the service manager, whose it stays */
+	bool has_keepalive; /* it was passed without, or with its own, and finback set it */
 	struct address address;
 	char text[ADDRESS_TEXT_MAX]; /* the address it is bound to */
 	char *key;                   /* what a reload knows it by */
@@ -38,7 +39,7 @@ int listener_take(struct listener **ret, const char *key, int fd,
 		  const struct config_listener *settings);
 
 /* Brings a socket that is kept over a reload in line with its new settings. Any thread. */
-void listener_adjust(const struct listener *listener, const struct config_listener *settings);
+void listener_adjust(struct listener *listener, const struct config_listener *settings);
 
 /* Starts to accept, in the thread of listener->worker. Takes over the caller's reference to the
  * route's generation. */

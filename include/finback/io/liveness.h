@@ -25,6 +25,9 @@ struct keepalive {
 #define LIVENESS_SECONDS_MAX 32767
 #define LIVENESS_COUNT_MAX   127
 
+/* How far the kernel lets retransmissions back off by itself. */
+#define LIVENESS_RTO_MAX_MS 120000
+
 /* Of dead_after. */
 #define LIVENESS_LEAST_US (INT64_C(3) * 1000000)
 #define LIVENESS_MOST_US  (INT64_C(86400) * 1000000)
@@ -68,7 +71,8 @@ const char *tcp_state_name(unsigned state);
  * while something was unacknowledged the user timeout, else keepalive. */
 enum detector liveness_detector(int fd);
 
-/* Switches keepalive and the user timeout off. Returns 0 or -errno. */
+/* Switches keepalive and the user timeout off, and lets retransmissions back off again. Returns 0
+ * or -errno. */
 int liveness_clear(int fd);
 
 #endif

@@ -18,7 +18,8 @@
 #define PUMP_BUFFER_BYTES (128 * 1024)
 
 struct pump {
-	unsigned char *buffer; /* with PUMP_FILTER_ROOM bytes before it */
+	unsigned char *pages;  /* the buffer, and PUMP_FILTER_ROOM bytes before it */
+	unsigned char *buffer; /* in there */
 	uint64_t rest_bytes;   /* allocated for rests now */
 };
 
