@@ -62,6 +62,7 @@ static void note_answer(struct relay *relay, enum side target, struct relay_prob
 	answered->replies++;
 	answered->answered_us = relay->relays->now_us;
 	answered->is_overdue = false;
+	relay->session.wishes |= WISH_REARM; /* the next one may be due before the answer was */
 	counters_add(counters_of(relay), COUNTER_PROBE_REPLIES + target, 1);
 	counters_add(counters_of(relay), COUNTER_PROBE_BYTES_SWALLOWED + target, swallowed);
 }
@@ -137,7 +138,7 @@ static int64_t jitter_us(const struct relay *relay, const struct relay_probe *ne
 	return (int64_t)((uint64_t)(interval_us / JITTER) * (mixed >> 56) >> 8);
 }
 
-static int64_t probe_due_us(const struct relay *relay, enum side target)
+static int64_t send_due_us(const struct relay *relay, enum side target)
 {
 	const struct session *session = &relay->session;
 	const struct relay_probe *next = &relay->probes->sides[target];
@@ -156,8 +157,7 @@ static bool is_answer_awaited(const struct relay *relay, const struct relay_prob
 	       settings_of(relay, target)->answer_us > 0;
 }
 
-/* 0: nothing is due by itself. */
-static int64_t due_us(const struct relay *relay, enum side target)
+int64_t relay_probe_due_us(const struct relay *relay, enum side target)
 {
 	const struct relay_probe *next = find(relay, target);
 
@@ -166,7 +166,7 @@ static int64_t due_us(const struct relay *relay, enum side target)
 	if (is_answer_awaited(relay, next, target))
 		return next->tried_us + settings_of(relay, target)->answer_us;
 	if (next->probe.mode == PROBE_WATCHING && session_state(&relay->session) == STATE_OPEN)
-		return probe_due_us(relay, target);
+		return send_due_us(relay, target);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ int64_t relay_probe_next_us(const struct relay *relay)
 {
 	if (!relay->probes)
 		return 0;
-	return earlier(due_us(relay, CLIENT), due_us(relay, SERVER));
+	return earlier(relay_probe_due_us(relay, CLIENT), relay_probe_due_us(relay, SERVER));
 }
 
 /* Nothing of this side's is on its way to finback, as far as can be known. */
@@ -227,7 +227,7 @@ static void note_silence(struct relay *relay, enum side target)
 static void do_due(struct relay *relay, enum side target)
 {
 	struct relay_probe *next = &relay->probes->sides[target];
-	int64_t at_us = due_us(relay, target);
+	int64_t at_us = relay_probe_due_us(relay, target);
 
 	if (at_us == 0 || at_us > relay->relays->now_us)
 		return;

@@ -151,8 +151,9 @@ static enum probe_verdict on_line_byte(struct irc *irc, enum side from, unsigned
 	return PROBE_MISFIT;
 }
 
-static enum probe_verdict on_byte(struct irc *irc, enum side from, unsigned char byte)
+static enum probe_verdict on_byte(void *state, enum side from, unsigned char byte)
 {
+	struct irc *irc = state;
 	struct irc_flow *flow = &irc->flows[from];
 
 	if (byte == '\0' || (byte == '\r' && flow->at == AT_CR))
@@ -166,8 +167,7 @@ static enum probe_verdict on_byte(struct irc *irc, enum side from, unsigned char
 
 static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	(void)size;
-	return on_byte(state, from, *bytes) == PROBE_FITS ? 1 : 0;
+	return probe_follow_each(on_byte, state, from, bytes, size);
 }
 
 static bool can_send(const void *state, enum side target)

@@ -79,7 +79,7 @@ static void note_head(struct lines *lines, unsigned char byte)
 		put_head(lines, byte);
 }
 
-static bool end_line(struct lines *lines, enum side from)
+static enum probe_verdict end_line(struct lines *lines, enum side from)
 {
 	struct lines_flow *flow = &lines->flows[from];
 	struct lines_flow *answered = &lines->flows[other(from)];
@@ -93,31 +93,31 @@ static bool end_line(struct lines *lines, enum side from)
 	if (answered->unanswered > 0)
 		answered->unanswered--;
 	if (from != CLIENT)
-		return true;
+		return PROBE_FITS;
 	is_over = has_ending_word(lines);
 	lines->head_size = 0;
-	return !is_over;
+	return is_over ? PROBE_MISFIT : PROBE_FITS;
 }
 
 /* NUL is in no line, and the byte that TLS begins with begins none. */
-static bool on_byte(struct lines *lines, enum side from, unsigned char byte)
+static enum probe_verdict on_byte(void *state, enum side from, unsigned char byte)
 {
+	struct lines *lines = state;
 	struct lines_flow *flow = &lines->flows[from];
 
 	if (byte == '\0' || (byte == 0x16 && !flow->is_in_line))
-		return false;
+		return PROBE_MISFIT;
 	if (byte == '\n')
 		return end_line(lines, from);
 	flow->is_in_line = true;
 	if (from == CLIENT)
 		note_head(lines, byte);
-	return true;
+	return PROBE_FITS;
 }
 
 static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	(void)size;
-	return on_byte(state, from, *bytes) ? 1 : 0;
+	return probe_follow_each(on_byte, state, from, bytes, size);
 }
 
 static void init(void *state, const struct probe_settings *settings)

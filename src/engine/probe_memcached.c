@@ -260,11 +260,17 @@ static size_t skip_data(struct memcached *memcached, size_t size)
 	return skipped;
 }
 
-static size_t follow_requests(struct memcached *memcached, unsigned char byte, size_t size)
+static size_t follow_requests(struct memcached *memcached, const unsigned char *bytes, size_t size)
 {
-	if (memcached->step == MEMCACHED_DATA)
-		return skip_data(memcached, size);
-	return on_byte(memcached, byte) ? 1 : 0;
+	size_t at = 0;
+
+	while (at < size) {
+		if (memcached->step == MEMCACHED_DATA)
+			at += skip_data(memcached, size - at);
+		else if (!on_byte(memcached, bytes[at++]))
+			return 0;
+	}
+	return size;
 }
 
 static bool is_error(const struct memcached *memcached)
@@ -296,7 +302,7 @@ static size_t follow(void *state, enum side from, const unsigned char *bytes, si
 	struct memcached *memcached = state;
 
 	if (from == CLIENT)
-		return follow_requests(memcached, *bytes, size);
+		return follow_requests(memcached, bytes, size);
 	if (memcached->greeting == MEMCACHED_HEARD)
 		return size;
 	return on_greeting(memcached, *bytes) ? 1 : 0;

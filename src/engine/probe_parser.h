@@ -15,6 +15,8 @@ enum probe_verdict {
 	PROBE_MISFIT /* it is not understood, or the session turns to what cannot be probed */
 };
 
+typedef enum probe_verdict probe_on_byte(void *state, enum side from, unsigned char byte);
+
 struct probe_bytes {
 	const void *at;
 	size_t size;
@@ -28,8 +30,9 @@ struct probe_parser {
 	struct probe_bytes answer;  /* likewise; none where it is empty */
 	/* Notes what can_send() must know of the settings. NULL: nothing. */
 	void (*init)(void *state, const struct probe_settings *settings);
-	/* Follows one byte or more of those at `bytes`, of which there is one at least. Returns how
-	 * many; 0: the first does not fit. Never again for a flow of which one did not. */
+	/* Follows one byte or more of those at `bytes`, of which there is one at least, but not
+	 * past a place where is_answer() may turn true. Returns how many; 0: one of them does not
+	 * fit, and none of this flow comes again. */
 	size_t (*follow)(void *state, enum side from, const unsigned char *bytes, size_t size);
 	/* Whether a probe may be put before the next byte towards `target`. */
 	bool (*can_send)(const void *state, enum side target);
@@ -37,6 +40,16 @@ struct probe_parser {
 	 * stands where it begins. What the other side said since must not matter. */
 	bool (*is_answer)(const void *state, unsigned char byte);
 };
+
+/* follow(), of one byte after the other. */
+static inline size_t probe_follow_each(probe_on_byte *on_byte, void *state, enum side from,
+				       const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (on_byte(state, from, bytes[i]) != PROBE_FITS)
+			return 0;
+	return size;
+}
 
 /* What goes out, and what comes back; empty: nothing. */
 struct probe_bytes probe_message_of(const struct probe_settings *settings);

@@ -236,9 +236,15 @@ static size_t skip_data(struct redis *redis, const unsigned char *bytes, size_t 
 
 static size_t follow_requests(struct redis *redis, const unsigned char *bytes, size_t size)
 {
-	if (redis->step == REDIS_DATA)
-		return skip_data(redis, bytes, size);
-	return on_byte(redis, *bytes) ? 1 : 0;
+	size_t at = 0;
+
+	while (at < size) {
+		if (redis->step == REDIS_DATA)
+			at += skip_data(redis, bytes + at, size - at);
+		else if (!on_byte(redis, bytes[at++]))
+			return 0;
+	}
+	return size;
 }
 
 /* The first byte of the first answer tells whether there is a Redis at all. */

@@ -255,17 +255,33 @@ static enum probe_verdict on_byte(struct stomp *stomp, enum side from, unsigned 
 	return PROBE_MISFIT;
 }
 
+static bool is_in_sized_body(const struct stomp_flow *flow)
+{
+	return flow->at == AT_BODY && flow->left != NONE && flow->left > 0;
+}
+
+/* Passes over as many of the bytes as there are of the body. */
+static size_t skip_body(struct stomp_flow *flow, size_t size)
+{
+	size_t skipped = size < flow->left ? size : (size_t)flow->left;
+
+	flow->left -= skipped;
+	return skipped;
+}
+
 static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
 	struct stomp *stomp = state;
 	struct stomp_flow *flow = &stomp->flows[from];
-	size_t taken;
+	size_t at = 0;
 
-	if (flow->at != AT_BODY || flow->left == NONE || flow->left == 0)
-		return on_byte(stomp, from, *bytes) == PROBE_FITS ? 1 : 0;
-	taken = size < flow->left ? size : (size_t)flow->left;
-	flow->left -= taken;
-	return taken;
+	while (at < size) {
+		if (is_in_sized_body(flow))
+			at += skip_body(flow, size - at);
+		else if (on_byte(stomp, from, bytes[at++]) != PROBE_FITS)
+			return 0;
+	}
+	return size;
 }
 
 static bool can_send(const void *state, enum side target)

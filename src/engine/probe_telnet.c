@@ -182,9 +182,11 @@ static enum probe_verdict on_parameter_iac(struct telnet_flow *flow, unsigned ch
 	return byte == SE || byte == IAC ? PROBE_FITS : PROBE_MISFIT;
 }
 
-static enum probe_verdict on_byte(struct telnet *telnet, struct telnet_flow *flow,
-				  unsigned char byte)
+static enum probe_verdict on_byte(void *state, enum side from, unsigned char byte)
 {
+	struct telnet *telnet = state;
+	struct telnet_flow *flow = &telnet->flows[from];
+
 	switch ((enum telnet_at)flow->at) {
 	case AT_START:
 		on_data(flow, byte);
@@ -219,10 +221,7 @@ static enum probe_verdict on_byte(struct telnet *telnet, struct telnet_flow *flo
 
 static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	struct telnet *telnet = state;
-
-	(void)size;
-	return on_byte(telnet, &telnet->flows[from], *bytes) == PROBE_FITS ? 1 : 0;
+	return probe_follow_each(on_byte, state, from, bytes, size);
 }
 
 /* TN3270E has records both ways, whoever began it. */

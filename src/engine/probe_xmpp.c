@@ -97,8 +97,9 @@ static enum probe_verdict on_opened(struct xmpp *xmpp, struct xmpp_flow *flow, e
 	return parents == 1 ? on_child(xmpp, flow, from) : PROBE_FITS;
 }
 
-static enum probe_verdict on_byte(struct xmpp *xmpp, enum side from, unsigned char byte)
+static enum probe_verdict on_byte(void *state, enum side from, unsigned char byte)
 {
+	struct xmpp *xmpp = state;
 	struct xmpp_flow *flow = &xmpp->flows[from];
 
 	switch (xml_follow(&flow->xml, byte)) {
@@ -116,8 +117,7 @@ static enum probe_verdict on_byte(struct xmpp *xmpp, enum side from, unsigned ch
 
 static size_t follow(void *state, enum side from, const unsigned char *bytes, size_t size)
 {
-	(void)size;
-	return on_byte(state, from, *bytes) == PROBE_FITS ? 1 : 0;
+	return probe_follow_each(on_byte, state, from, bytes, size);
 }
 
 static bool can_send(const void *state, enum side target)

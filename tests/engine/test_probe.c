@@ -143,18 +143,110 @@ static void test_other_side_ends_before_the_answer(void **state)
 	talk_is_whole(&talk);
 }
 
+static void answered(struct talk *talk)
+{
+	begin(talk, &settings, SERVER);
+	ANSWERS(talk, "answer\n");
+}
+
 static void test_none_after_an_end(void **state)
+{
+	(void)state;
+	check_not_after_an_end(answered);
+}
+
+/* A byte of the other side that does not fit: all of it is passed on at once, the answer that is on
+ * its way is taken out, and it was the last. */
+static void test_late_answer_after_what_does_not_fit(void **state)
 {
 	struct talk talk;
 
 	(void)state;
-	for (enum side side = CLIENT; side < SIDES; side++) {
+	for (size_t cut = 0; cut <= 7; cut++) {
 		begin(&talk, &settings, SERVER);
-		ANSWERS(&talk, "answer\n");
-		assert_true(talk_may(&talk));
-		talk_ends(&talk, side);
-		assert_false(talk_may(&talk));
+		talk_read(&talk, SERVER, settings.expect, cut / 2);
+		SAYS(&talk, CLIENT, "STARTTLS\r\n");
+		talk_read(&talk, SERVER, settings.expect + cut / 2, cut - cut / 2);
+		SAYS(&talk, CLIENT, "\x16\x03\x01 answer\n");
+		assert_int_equal(talk.received[SERVER].size, talk.sent[CLIENT].size);
+		assert_int_equal(probe_is_done(&talk.probe), cut == 7);
+		talk_read(&talk, SERVER, settings.expect + cut, 7 - cut);
+		assert_int_equal(talk.swallowed, 7);
+		assert_true(probe_is_done(&talk.probe));
+		SAYS(&talk, SERVER, "answer\n");
+		assert_int_equal(talk.swallowed, 7);
+		talk_is_whole(&talk);
 	}
+}
+
+/* And where it is none: the same as ever. */
+static void test_no_answer_after_what_does_not_fit(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	begin(&talk, &settings, SERVER);
+	SAYS(&talk, CLIENT, "\0");
+	SAYS(&talk, SERVER, "ans");
+	SAYS(&talk, SERVER, "!er\n");
+	assert_true(probe_is_done(&talk.probe));
+	talk_is_whole(&talk);
+
+	begin(&talk, &settings, SERVER);
+	SAYS(&talk, CLIENT, "\0");
+	SAYS(&talk, SERVER, "ans");
+	talk_ends(&talk, SERVER);
+	assert_true(probe_is_done(&talk.probe));
+	talk_is_whole(&talk);
+}
+
+/* Nothing of it was written: the next one is as good as the first. */
+static void test_probe_that_is_taken_back(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	begin(&talk, &settings, SERVER);
+	probe_cancel(&talk.probe);
+	assert_true(talk_may(&talk));
+	SAYS(&talk, SERVER, "answer\n");
+	PROBES(&talk, "?\n");
+	ANSWERS(&talk, "answer\n");
+	assert_int_equal(talk.swallowed, 7);
+	talk_is_whole(&talk);
+}
+
+/* It is so only when nothing is held, and it stays so. */
+static void test_done_when_off(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	begin(&talk, &settings, SERVER);
+	assert_false(probe_is_done(&talk.probe));
+	talk_ends(&talk, CLIENT);
+	assert_false(probe_is_done(&talk.probe));
+	ANSWERS(&talk, "answer\n");
+	assert_true(probe_is_done(&talk.probe));
+	assert_int_equal(talk.probe.held_size, 0);
+	answered(&talk);
+	talk_ends(&talk, CLIENT);
+	assert_true(probe_is_done(&talk.probe));
+}
+
+static void test_every_mode_has_a_name(void **state)
+{
+	(void)state;
+	assert_string_equal(probe_mode_name(PROBE_WATCHING), "watching");
+	assert_string_equal(probe_mode_name(PROBE_AWAITING), "awaiting");
+	assert_string_equal(probe_mode_name(PROBE_OFF), "off");
+}
+
+/* One for each session of a listener that has probes. */
+static void test_a_probe_is_small(void **state)
+{
+	(void)state;
+	assert_true(sizeof(struct probe) <= 176);
 }
 
 /* An answer that nobody asked for is data. */
@@ -197,6 +289,12 @@ int main(void)
 		cmocka_unit_test(test_target_ends_in_the_middle_of_the_answer),
 		cmocka_unit_test(test_other_side_ends_before_the_answer),
 		cmocka_unit_test(test_none_after_an_end),
+		cmocka_unit_test(test_late_answer_after_what_does_not_fit),
+		cmocka_unit_test(test_no_answer_after_what_does_not_fit),
+		cmocka_unit_test(test_probe_that_is_taken_back),
+		cmocka_unit_test(test_done_when_off),
+		cmocka_unit_test(test_every_mode_has_a_name),
+		cmocka_unit_test(test_a_probe_is_small),
 		cmocka_unit_test(test_unasked_answer_is_passed_on),
 		cmocka_unit_test(test_every_protocol_has_a_name_and_a_target),
 	};

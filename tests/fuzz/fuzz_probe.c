@@ -2,8 +2,9 @@
  * libFuzzer over engine/probe and all its parsers: bytes choose the protocol, the target and the
  * settings, and then what each side says, where reads end, and when a probe goes out and is
  * answered. The promise: what is passed on is what was sent, in order, but for answers to our own
- * probes, byte for byte as expected and only while one is awaited; nothing is held that cannot be
- * such an answer; none goes out after an end.
+ * probes, byte for byte as expected and only while one is awaited; an answer that is the first that
+ * the target says is taken out, whatever the other side said meanwhile; nothing is held that cannot
+ * be such an answer; none goes out after an end; one that is taken back leaves nothing behind.
  *
  * The first bytes are the settings. Then each move begins with one byte, whose low bits are its
  * kind and whose high bits are how many bytes follow it for a peer to say. An answer is what the
@@ -47,26 +48,13 @@ struct run {
 	struct probe probe;
 	struct flow flows[SIDES];
 	bool has_ended[SIDES];
-	bool is_out; /* a probe with an answer */
-	unsigned char expected[PROBE_MESSAGE_MAX];
+	bool is_out;   /* a probe with an answer */
+	bool is_fresh; /* and the target has said nothing since */
+	const unsigned char *expected;
 	size_t expected_size;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const struct probe_parser *const parsers[PROBE_PROTOCOLS] = {
-	[PROBE_REDIS] = &probe_redis,
-	[PROBE_MEMCACHED] = &probe_memcached,
-	[PROBE_TELNET] = &probe_telnet,
-	[PROBE_IRC] = &probe_irc,
-	[PROBE_XMPP] = &probe_xmpp,
-	[PROBE_STOMP] = &probe_stomp,
-	[PROBE_AMQP] = &probe_amqp,
-	[PROBE_MQTT] = &probe_mqtt,
-	[PROBE_POSTGRESQL] = &probe_postgresql,
-	[PROBE_MYSQL] = &probe_mysql,
-	[PROBE_LINES] = &probe_lines,
-};
 
 static void require(bool holds, const char *what)
 {
@@ -110,9 +98,8 @@ static void pass(struct run *run, enum side from, const unsigned char *bytes, si
 	require(flow->passed == flow->said || (run->is_out && from == run->probe.target),
 		"bytes are held, and no answer is awaited");
 	require(flow->said - flow->passed <= PROBE_HELD_MAX, "more is held than an answer can be");
-	require(run->probe.mode != PROBE_OFF || flow->passed == flow->said ||
-			from != run->probe.target,
-		"off, and the target's bytes are held");
+	require(flow->passed == flow->said || !probe_is_done(&run->probe),
+		"off, and bytes are held");
 }
 
 /* One read, in memory of exactly the size that is promised. */
@@ -126,6 +113,8 @@ static void say(struct run *run, enum side from, const unsigned char *bytes, siz
 		return;
 	memory = malloc(PROBE_HELD_MAX + size);
 	require(memory, "no memory");
+	if (from == (enum side)run->probe.target)
+		run->is_fresh = false;
 	memcpy(memory + PROBE_HELD_MAX, bytes, size);
 	memcpy(flow->bytes + flow->said, bytes, size);
 	flow->said += size;
@@ -133,6 +122,7 @@ static void say(struct run *run, enum side from, const unsigned char *bytes, siz
 			    &swallowed);
 	require(at >= memory && at + passed <= memory + PROBE_HELD_MAX + size,
 		"outside of the room");
+	require(!probe_is_done(&run->probe) || run->probe.held_size == 0, "off, and it holds");
 	if (swallowed > 0) {
 		require(run->is_out && from == run->probe.target, "nothing was awaited");
 		require(swallowed == run->expected_size, "not one answer, or not all of it");
@@ -143,30 +133,52 @@ static void say(struct run *run, enum side from, const unsigned char *bytes, siz
 	free(memory);
 }
 
-static void send_probe(struct run *run)
+/* Returns the size of the message, of a probe that may go out; 0: none may. */
+static size_t try_probe(struct run *run)
 {
 	unsigned char message[PROBE_MESSAGE_MAX];
-	const struct probe_parser *parser = parsers[run->settings.protocol];
 	size_t size;
 
 	if (!probe_can_send(&run->probe))
-		return;
+		return 0;
 	require(!run->has_ended[CLIENT] && !run->has_ended[SERVER], "after an end");
 	require(!run->is_out, "two are out");
 	size = probe_send(&run->probe, &run->settings, message);
 	require(size > 0 && size <= PROBE_MESSAGE_MAX, "no message");
-	run->is_out = run->probe.mode == PROBE_AWAITING;
-	run->expected_size =
-		run->is_out ? parser->answer(run->probe.state, &run->settings, run->expected) : 0;
-	require(run->expected_size <= PROBE_MESSAGE_MAX,
-		"an answer of more than there is room for");
+	return size;
+}
+
+static void send_probe(struct run *run)
+{
+	struct probe_bytes answer = probe_answer_of(&run->settings);
+
+	if (try_probe(run) == 0)
+		return;
+	run->is_out = run->is_fresh = answer.size > 0;
+	run->expected = answer.at;
+	run->expected_size = answer.size;
+	require(run->is_out == (run->probe.mode == PROBE_AWAITING), "an answer is forgotten");
+	require(answer.size <= PROBE_MESSAGE_MAX, "an answer of more than there is room for");
+}
+
+static void cancel_probe(struct run *run)
+{
+	struct probe before = run->probe;
+
+	if (try_probe(run) == 0)
+		return;
+	probe_cancel(&run->probe);
+	require(memcmp(&run->probe, &before, sizeof before) == 0, "something is left behind");
 }
 
 /* All of the answer, or the first bytes of it, or the rest. */
 static void answer(struct run *run, unsigned part)
 {
 	size_t half = run->expected_size / 2;
+	bool is_due = part % 3 == 0 && run->is_out && run->is_fresh;
 
+	if (run->expected_size == 0)
+		return;
 	if (part % 3 == 0)
 		say(run, (enum side)run->probe.target, run->expected, run->expected_size);
 	else if (part % 3 == 1)
@@ -174,6 +186,8 @@ static void answer(struct run *run, unsigned part)
 	else
 		say(run, (enum side)run->probe.target, run->expected + half,
 		    run->expected_size - half);
+	/* There is no room for more where a flow has said all that it may. */
+	require(!is_due || run->is_fresh || !run->is_out, "our answer was passed on");
 }
 
 static void end(struct run *run, enum side from)
@@ -247,6 +261,8 @@ static size_t make(struct run *run, const uint8_t *data, size_t size)
 	case END:
 		if (count % 4 == 0)
 			end(run, count & 4 ? CLIENT : SERVER);
+		else if (count % 4 == 1)
+			cancel_probe(run);
 		return 1;
 	}
 	return 1;
