@@ -151,7 +151,11 @@ size_t relay_probe_pass(void *owner, unsigned char *bytes, size_t size, unsigned
  * on. */
 void relay_probe_end(struct relay *relay, enum side side);
 
-/* When the next probe, or its answer, is due; 0: never. */
+/* When the next probe towards a side, or its answer, is due, of a relay that has probes; 0: nothing
+ * is due by itself. */
+int64_t relay_probe_due_us(const struct relay *relay, enum side target);
+
+/* The earlier of both sides'; 0: never. */
 int64_t relay_probe_next_us(const struct relay *relay);
 
 /* Sends what is due, and notices what has had no answer. */
