@@ -33,11 +33,14 @@ static int set_all(int fd, const struct option *options, size_t count)
  * (kernel/time/timer.c: each level of its wheel is eight times as coarse as the one before). */
 #define LATENESS 16
 /* Of the time that is left for probes, and the share of it that is silence before the first. */
-#define PROBES       40
-#define IDLE_SHARE   3
-#define RTO_SHARE    8
+#define PROBES     40
+#define IDLE_SHARE 3
+
+/* When the kernel gives up by itself what is not acknowledged (tcp(7), tcp_retries2): the distance
+ * of the first two tries, and how many there are, by its own reckoning. */
+#define RTO_MIN_MS   200
+#define RETRIES      15
 #define RTO_LEAST_MS 1000
-#define RTO_MOST_MS  LIVENESS_RTO_MAX_MS
 
 /* Of kernels from 6.15 on; <netinet/tcp.h> does not know it yet. */
 #ifndef TCP_RTO_MAX_MS
@@ -49,6 +52,34 @@ static int64_t bounded(int64_t value, int64_t least, int64_t most)
 	if (value < least)
 		return least;
 	return value < most ? value : most;
+}
+
+/* How long the kernel tries where the distance between two tries doubles up to `rto_max_ms`. */
+static int64_t gives_up_ms(int64_t rto_max_ms)
+{
+	int64_t distance_ms = RTO_MIN_MS;
+	int64_t sum_ms = 0;
+
+	for (int i = 0; i <= RETRIES; i++) {
+		sum_ms += distance_ms;
+		if (distance_ms < rto_max_ms)
+			distance_ms = bounded(distance_ms * 2, 0, rto_max_ms);
+	}
+	return sum_ms;
+}
+
+/* As many tries within dead_after as the kernel makes at all: with fewer, losses are taken for a
+ * death sooner, and with a smaller bound the kernel has given up before. */
+static int64_t rto_max_ms(int64_t dead_after_ms)
+{
+	for (int64_t parts = RETRIES; parts > 1; parts--) {
+		int64_t bound_ms =
+			bounded(dead_after_ms / parts, RTO_LEAST_MS, LIVENESS_RTO_MAX_MS);
+
+		if (gives_up_ms(bound_ms) >= dead_after_ms)
+			return bound_ms;
+	}
+	return LIVENESS_RTO_MAX_MS;
 }
 
 struct keepalive liveness_within(int64_t dead_after_us)
@@ -64,8 +95,7 @@ struct keepalive liveness_within(int64_t dead_after_us)
 		.idle_s = (int)(within_s - count * interval_s),
 		.interval_s = (int)interval_s,
 		.count = (int)count,
-		.rto_max_ms =
-			(int)bounded(dead_after_us / RTO_SHARE / 1000, RTO_LEAST_MS, RTO_MOST_MS),
+		.rto_max_ms = (int)rto_max_ms(dead_after_us / 1000),
 	};
 }
 

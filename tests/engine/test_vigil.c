@@ -113,7 +113,7 @@ static void world_init(struct world *world, int64_t dead_after_us)
 	*world = (struct world){
 		.now_us = START_US,
 		.rto_us = 200 * MS_US,
-		.rto_max_us = dead_after_us / 8 > SECOND_US ? dead_after_us / 8 : SECOND_US,
+		.rto_max_us = dead_after_us / 11 > SECOND_US ? dead_after_us / 11 : SECOND_US,
 		.policy.dead_after_us = { dead_after_us, dead_after_us },
 	};
 	session_init(&world->session, 1, START_US);

@@ -77,7 +77,7 @@ static void retransmissions_do_not_back_off_without_bound(void **state)
 	(void)state;
 	assert_int_equal(liveness_apply(fd, &minute), 0);
 	if (getsockopt(fd, IPPROTO_TCP, RTO_MAX_MS, &value, &length) == 0)
-		assert_int_equal(value, 7500);
+		assert_int_equal(value, 5000);
 	(void)close(fd);
 }
 
