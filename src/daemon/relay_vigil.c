@@ -10,21 +10,20 @@
 
 #include "relay_private.h"
 
-/* Parts of dead_after until the next judgement; 0 for a look that came before the first. */
-static uint8_t judge(const struct relay *relay, enum side side, int64_t dead_after_us,
-		     bool *ret_is_dead)
+/* Where it is time, whether the side is dead, and if not, when to ask again. */
+static bool judge(const struct relay *relay, enum side side, int64_t dead_after_us,
+		  struct fact *fact)
 {
-	const struct leg *leg = &relay->session.legs[side];
-	int64_t due_us = vigil_due_us(&relay->session, side, dead_after_us);
 	int64_t now_us = relay->relays->now_us;
-	struct vitals vitals;
+	struct vitals vitals = { 0 };
 
-	if (now_us < due_us)
-		return leg->vigil == 0 ? 0 : vigil_left(due_us, now_us, dead_after_us);
-	if (liveness_vitals(leg->fd, &vitals) < 0) /* cannot be, for a TCP socket */
-		return VIGIL_QUARTER;
-	*ret_is_dead = vigil_is_dead(&vitals, dead_after_us);
-	return vigil_distance(&vitals, dead_after_us);
+	if (now_us < vigil_due_us(&relay->session, side, dead_after_us))
+		return false;
+	/* It cannot fail for a TCP socket; if it did, nothing would be known. */
+	(void)liveness_vitals(relay->session.legs[side].fd, &vitals);
+	fact->is_judged = true;
+	fact->vigil = vigil_next(&vitals, dead_after_us, now_us);
+	return vigil_is_dead(&vitals, dead_after_us);
 }
 
 void relay_look(struct relay *relay, enum side side)
@@ -40,7 +39,7 @@ void relay_look(struct relay *relay, enum side side)
 	if (!is_unix(relay, side)) {
 		fact.count = sock_unacked(session->legs[side].fd);
 		if (fact.count > 0 && dead_after_us > 0)
-			fact.vigil = judge(relay, side, dead_after_us, &is_dead);
+			is_dead = judge(relay, side, dead_after_us, &fact);
 	}
 	relay_tell(relay, &fact);
 	if (is_dead)

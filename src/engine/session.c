@@ -55,8 +55,7 @@ static void await_ack(struct session *session, enum side side, uint32_t count, i
 
 	if (!leg->is_acked)
 		return;
-	leg->is_acked = leg->is_looked = false;
-	leg->vigil = 0;
+	leg->is_acked = leg->is_looked = leg->is_judged = false;
 	leg->waiting_us = now_us;
 	leg->before = written_to(session, side) - count;
 	wish(session, WISH_REARM);
@@ -318,7 +317,9 @@ static void on_acked(struct session *session, const struct fact *fact, int64_t n
 		leg->acked_us = now_us;
 	leg->acked = acked;
 	leg->looked_us = now_us;
-	leg->vigil = fact->vigil;
+	if (fact->is_judged)
+		leg->vigil = fact->vigil;
+	leg->is_judged |= fact->is_judged;
 	leg->is_acked = fact->count == 0;
 	leg->is_looked = !leg->is_acked;
 	if (leg->is_acked)

@@ -10,22 +10,25 @@
 #include <finback/engine/session.h>
 #include <finback/engine/vigil.h>
 
-/* Silent for long enough, but not yet asked often enough: the next answer is near. */
+/* Of the parts: silent for long enough, but not yet asked often enough, so an answer is near. */
 #define IMPATIENT 4
+#define QUARTER   (VIGIL_PARTS / 4)
 
 bool vigil_is_dead(const struct vitals *vitals, int64_t dead_after_us)
 {
 	return vitals->silent_us >= dead_after_us && vitals->unanswered >= VIGIL_UNANSWERED;
 }
 
-uint8_t vigil_distance(const struct vitals *vitals, int64_t dead_after_us)
+uint8_t vigil_next(const struct vitals *vitals, int64_t dead_after_us, int64_t now_us)
 {
+	int64_t part_us = dead_after_us / VIGIL_PARTS;
 	int64_t left_us = dead_after_us - vitals->silent_us;
-	int64_t parts = left_us * VIGIL_PARTS / dead_after_us + 1;
 
 	if (left_us <= 0)
-		return vitals->unanswered > 0 ? IMPATIENT : VIGIL_QUARTER;
-	return (uint8_t)(parts < VIGIL_QUARTER ? parts : VIGIL_QUARTER);
+		left_us = part_us * (vitals->unanswered > 0 ? IMPATIENT : QUARTER);
+	if (left_us > part_us * QUARTER)
+		left_us = part_us * QUARTER;
+	return (uint8_t)((now_us + left_us + part_us - 1) / part_us);
 }
 
 /* The first judgement since something is unacknowledged. What was read of the peer was sent by a
@@ -35,7 +38,7 @@ static int64_t first_due_us(const struct session *session, enum side side, int64
 	int64_t waiting_us = session->legs[side].waiting_us;
 	int64_t due_us = session->flows[side].progress_us + dead_after_us;
 	int64_t earliest_us = waiting_us + dead_after_us / VIGIL_PARTS;
-	int64_t latest_us = waiting_us + dead_after_us / VIGIL_PARTS * VIGIL_QUARTER;
+	int64_t latest_us = waiting_us + dead_after_us / VIGIL_PARTS * QUARTER;
 
 	if (due_us < earliest_us)
 		return earliest_us;
@@ -45,15 +48,11 @@ static int64_t first_due_us(const struct session *session, enum side side, int64
 int64_t vigil_due_us(const struct session *session, enum side side, int64_t dead_after_us)
 {
 	const struct leg *leg = &session->legs[side];
+	int64_t part_us = dead_after_us / VIGIL_PARTS;
+	int64_t looked = leg->looked_us / part_us;
 
-	if (leg->vigil == 0)
+	if (!leg->is_judged)
 		return first_due_us(session, side, dead_after_us);
-	return leg->looked_us + dead_after_us / VIGIL_PARTS * leg->vigil;
-}
-
-uint8_t vigil_left(int64_t due_us, int64_t now_us, int64_t dead_after_us)
-{
-	int64_t parts = (due_us - now_us) * VIGIL_PARTS / dead_after_us;
-
-	return (uint8_t)(parts < VIGIL_QUARTER ? parts : VIGIL_QUARTER);
+	/* It lies less than 128 parts before or after the last look. */
+	return (looked + (int8_t)(uint8_t)(leg->vigil - (uint8_t)looked)) * part_us;
 }

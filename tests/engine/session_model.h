@@ -41,6 +41,8 @@ struct move {
 	uint32_t count;
 	enum loss loss;
 	bool flag;
+	bool is_judged; /* a look that is to tell the dead from the slow */
+	uint8_t vigil;
 };
 
 struct model_peer {
@@ -199,6 +201,9 @@ static inline struct fact model_fact(const struct model *model, const struct mov
 		fact.is_gentle = move->flag;
 	} else if (move->kind == MOVE_CUT) {
 		fact.ending = ENDING_KILLED;
+	} else if (move->kind == MOVE_LOOK && move->count > 0) {
+		fact.is_judged = move->is_judged;
+		fact.vigil = move->vigil;
 	}
 	return fact;
 }

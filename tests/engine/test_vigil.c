@@ -49,19 +49,31 @@ static void dead_is_who_is_silent_and_does_not_answer(void **state)
 	}
 }
 
+/* How long after a judgement at any time the next one is due. */
+static int64_t distance_us(const struct vitals *vitals, int64_t now_us)
+{
+	struct session session = { 0 };
+
+	session.legs[SERVER].is_judged = true;
+	session.legs[SERVER].looked_us = now_us;
+	session.legs[SERVER].vigil = vigil_next(vitals, D_US, now_us);
+	return vigil_due_us(&session, SERVER, D_US) - now_us;
+}
+
 static void the_next_judgement_is_when_silence_could_be_long_enough(void **state)
 {
+	const int64_t part_us = D_US / VIGIL_PARTS;
+
+	(void)state;
 	for (int64_t silent_us = 0; silent_us < 3 * D_US; silent_us += SECOND_US / 3) {
 		const struct vitals vitals = { silent_us, 1 };
-		int64_t distance_us = vigil_distance(&vitals, D_US) * (D_US / VIGIL_PARTS);
+		int64_t next_us = distance_us(&vitals, START_US + silent_us * 7);
 
-		(void)state;
-		assert_true(distance_us > 0);
-		assert_true(distance_us <= D_US / 4);
+		assert_in_range(next_us, 1, D_US / 4 + part_us);
 		if (silent_us >= D_US)
-			assert_true(distance_us <= D_US / 16);
-		else if (D_US - silent_us < D_US / 4 - D_US / VIGIL_PARTS)
-			assert_in_range(silent_us + distance_us, D_US, D_US + D_US / VIGIL_PARTS);
+			assert_true(next_us <= D_US / 16 + part_us);
+		else if (D_US - silent_us < D_US / 4)
+			assert_in_range(silent_us + next_us, D_US, D_US + part_us);
 	}
 }
 
@@ -70,19 +82,8 @@ static void who_was_never_asked_is_not_looked_at_more_often(void **state)
 	const struct vitals vitals = { 100 * D_US, 0 };
 
 	(void)state;
-	assert_int_equal(vigil_distance(&vitals, D_US), VIGIL_QUARTER);
-}
-
-static void a_look_that_comes_early_changes_nothing(void **state)
-{
-	(void)state;
-	assert_int_equal(vigil_left(START_US + D_US / 4, START_US, D_US), VIGIL_QUARTER);
-	assert_int_equal(vigil_left(START_US + D_US / 8, START_US, D_US), VIGIL_QUARTER / 2);
-	/* Rounded down: looks in a row never put it off. */
-	assert_int_equal(vigil_left(START_US + D_US / 8 - 1, START_US, D_US),
-			 VIGIL_QUARTER / 2 - 1);
-	assert_int_equal(vigil_left(START_US + 1, START_US, D_US), 0);
-	assert_int_equal(vigil_left(START_US + D_US, START_US, D_US), VIGIL_QUARTER);
+	assert_in_range(distance_us(&vitals, START_US + 1), D_US / 4,
+			D_US / 4 + D_US / VIGIL_PARTS);
 }
 
 /* ---- a relay, a kernel and a peer -------------------------------------------------------------
@@ -154,18 +155,16 @@ static struct vitals vitals_of(const struct world *world)
 static void look(struct world *world, uint32_t unacked)
 {
 	int64_t dead_after_us = world->policy.dead_after_us[SERVER];
-	int64_t due_us = vigil_due_us(&world->session, SERVER, dead_after_us);
 	struct fact fact = { .event = SESSION_ACKED, .side = SERVER, .count = unacked };
 
 	world->looks++;
-	if (unacked > 0 && world->now_us >= due_us) {
+	if (unacked > 0 && world->now_us >= vigil_due_us(&world->session, SERVER, dead_after_us)) {
 		struct vitals vitals = vitals_of(world);
 
 		world->judgements++;
 		world->is_dead = vigil_is_dead(&vitals, dead_after_us);
-		fact.vigil = vigil_distance(&vitals, dead_after_us);
-	} else if (unacked > 0 && world->session.legs[SERVER].vigil > 0) {
-		fact.vigil = vigil_left(due_us, world->now_us, dead_after_us);
+		fact.is_judged = true;
+		fact.vigil = vigil_next(&vitals, dead_after_us, world->now_us);
 	}
 	give(world, fact);
 }
@@ -332,13 +331,42 @@ static void looks_for_other_deadlines_do_not_put_it_off(void **state)
 	assert_in_range(world.now_us, START_US + D_US, START_US + D_US + D_US / 60);
 }
 
+static void a_look_that_comes_early_changes_nothing(void **state)
+{
+	struct world world;
+	int64_t due_us;
+
+	(void)state;
+	world_init(&world, D_US);
+	world.answered_us = world.first_us = world.now_us;
+	send_to_server(&world, 10);
+	due_us = vigil_due_us(&world.session, SERVER, D_US);
+	assert_int_equal(due_us, START_US + D_US / 4);
+	for (; world.now_us < due_us - SECOND_US; world.now_us += SECOND_US / 7) {
+		look(&world, 10);
+		assert_int_equal(vigil_due_us(&world.session, SERVER, D_US), due_us);
+	}
+	assert_int_equal(world.judgements, 0);
+	world.now_us = due_us;
+	look(&world, 10);
+	assert_int_equal(world.judgements, 1);
+	due_us = vigil_due_us(&world.session, SERVER, D_US);
+	for (; world.now_us < due_us - SECOND_US; world.now_us += SECOND_US / 7) {
+		look(&world, 10);
+		assert_int_equal(vigil_due_us(&world.session, SERVER, D_US), due_us);
+	}
+	assert_int_equal(world.judgements, 1);
+	/* Nor does one that comes late, up to 127 parts. */
+	world.session.legs[SERVER].looked_us = due_us + D_US;
+	assert_int_equal(vigil_due_us(&world.session, SERVER, D_US), due_us);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dead_is_who_is_silent_and_does_not_answer),
 		cmocka_unit_test(the_next_judgement_is_when_silence_could_be_long_enough),
 		cmocka_unit_test(who_was_never_asked_is_not_looked_at_more_often),
-		cmocka_unit_test(a_look_that_comes_early_changes_nothing),
 		cmocka_unit_test(a_peer_that_vanished_is_found_in_time),
 		cmocka_unit_test(so_is_one_that_had_left_its_window_shut_for_long),
 		cmocka_unit_test(a_reader_that_answers_is_never_dead),
@@ -346,6 +374,7 @@ int main(void)
 		cmocka_unit_test(an_idle_session_is_not_looked_at),
 		cmocka_unit_test(unix_sockets_are_not_looked_at),
 		cmocka_unit_test(looks_for_other_deadlines_do_not_put_it_off),
+		cmocka_unit_test(a_look_that_comes_early_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,7 @@ static void normalise(struct session *session)
 		leg->waiting_us = leg->acked_us = leg->looked_us = 0;
 		leg->acked = leg->before = 0;
 		leg->vigil = 0;
-		leg->is_looked = false;
+		leg->is_looked = leg->is_judged = false;
 	}
 	session->spared_us = 0;
 	session->connects = 1;
@@ -235,8 +235,8 @@ static void try_all_moves(uint32_t number, uint32_t count_max)
 					bool is_sided = kind >= MOVE_READ && kind <= MOVE_INJECT;
 					bool is_counted = kind == MOVE_READ || kind == MOVE_WRITE ||
 							  kind == MOVE_LOSE || kind == MOVE_LOOK;
-					struct move move = { kind, side, count, LOSS_NONE,
-							     how & 1 };
+					struct move move = { kind,    side,  count, LOSS_NONE,
+							     how & 1, false, 0 };
 
 					if ((is_plain && how > 0) || (!is_counted && count > 0) ||
 					    (!is_sided && side != CLIENT) ||
@@ -330,7 +330,7 @@ static void knock_on_a_closed_door(uint32_t number)
 		for (enum side side = CLIENT; side < SIDES; side++) {
 			struct session session = model.session;
 			struct fact fact = { event,         side, 1,    ENDING_KILLED, LOSS_DEAD,
-					     DETECTOR_LINK, 1,    true, true };
+					     DETECTOR_LINK, 1,    true, true,          true };
 
 			if (session_step(&session, &fact, NOW_US + 1) != 0 ||
 			    memcmp(&session, &model.session, sizeof(session)) != 0)

@@ -3,11 +3,13 @@
  * possible, with many bytes under way and with time passing, for a relay that has one timer and
  * arms it only when it is told to or when it has fired. The promises are those of the walk; here
  * time is looked at too: nothing is overdue when time has passed, no deadline passes early, none
- * comes nearer without WISH_REARM, and no look is due again at once.
+ * comes nearer without WISH_REARM, and no look is due again at once, be it for a deadline or to
+ * tell the dead from the slow.
  *
  * The first bytes are the policy and what the peers have to send; then each move takes two.
  */
 #include <finback/engine/deadline.h>
+#include <finback/engine/vigil.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -141,6 +143,21 @@ static void check_not_early(const struct run *run, enum deadline deadline)
 		require(is_quiet, "a deadline on progress though bytes moved");
 }
 
+/* As the relay judges: where it is due, by what the kernel may say then. */
+static void judge(const struct run *run, struct move *look, uint32_t share)
+{
+	const struct session *session = &run->model.session;
+	int64_t dead_after_us = run->policy.dead_after_us[look->side];
+	struct vitals vitals = { dead_after_us * share / 128, share & 3 };
+	int64_t now_us = run->model.now_us;
+
+	if (dead_after_us == 0 || !session_is_outstanding(session, look->side) ||
+	    now_us < vigil_due_us(session, look->side, dead_after_us))
+		return;
+	look->is_judged = true;
+	look->vigil = vigil_next(&vitals, dead_after_us, now_us);
+}
+
 static void look(struct run *run, uint32_t share)
 {
 	for (enum side side = CLIENT; side < SIDES; side++) {
@@ -148,6 +165,7 @@ static void look(struct run *run, uint32_t share)
 		struct move move = { .kind = MOVE_LOOK, .side = side };
 
 		move.count = (uint32_t)(unacked * share / UINT8_MAX);
+		judge(run, &move, share);
 		make(run, &move);
 	}
 }
@@ -249,6 +267,8 @@ static void choose(struct run *run, uint8_t what, uint8_t byte)
 	if (move.kind == MOVE_EXPIRE) /* only the timer knows */
 		return;
 	move.count = count_of(run, move.kind, move.side, byte);
+	if (move.kind == MOVE_LOOK)
+		judge(run, &move, byte);
 	if (move.kind == MOVE_LOSE && run->model.peers[move.side].is_fin_read)
 		move.flag = !run->model.peers[move.side].is_lost;
 	make(run, &move);
@@ -259,6 +279,8 @@ static void begin(struct run *run, const uint8_t head[HEAD])
 	static const int64_t timeouts_us[] = {
 		0, 100 * MS_US, 1500 * MS_US, 60 * SECOND_US, 3600 * SECOND_US, 86400 * SECOND_US
 	};
+	static const int64_t dead_after_us[] = { 0, 3 * SECOND_US, 120 * SECOND_US,
+						 3600 * SECOND_US };
 	const uint32_t bytes[SIDES] = { 1U << (head[0] & 15), 1U << (head[1] & 15) };
 
 	memset(run, 0, sizeof(*run));
@@ -268,6 +290,10 @@ static void begin(struct run *run, const uint8_t head[HEAD])
 	for (size_t i = 0; i < DEADLINES; i++)
 		run->policy.timeouts_us[i] =
 			timeouts_us[head[3 + i] % (sizeof(timeouts_us) / sizeof(timeouts_us[0]))];
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		run->model.session.peers[side].family = ENDPOINT_IPV4;
+		run->policy.dead_after_us[side] = dead_after_us[head[2] >> (3 + 2 * side) & 3];
+	}
 	arm(run);
 }
 

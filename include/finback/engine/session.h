@@ -74,8 +74,9 @@ struct fact {
 	enum ending ending;
 	enum loss loss;
 	enum detector detector; /* SESSION_LOST, LOSS_DEAD: what found it */
-	uint8_t vigil;          /* SESSION_ACKED: parts of dead_after until the next judgement */
-	bool is_after_fin;      /* SESSION_LOST: its FIN was genuine and came before */
+	uint8_t vigil;     /* SESSION_ACKED, is_judged: when it is to be again (engine/vigil) */
+	bool is_judged;    /* SESSION_ACKED: and found not dead */
+	bool is_after_fin; /* SESSION_LOST: its FIN was genuine and came before */
 	bool is_gentle;
 };
 
@@ -113,13 +114,13 @@ struct leg {
 	uint32_t before;       /* bytes that had gone to it at waiting_us, all acknowledged */
 	uint8_t loss;          /* enum loss */
 	uint8_t detector;      /* enum detector, where loss is LOSS_DEAD */
-	uint8_t vigil;         /* parts of dead_after from the last look to the next judgement
-				* (engine/vigil);	 0: there was none since waiting_us */
+	uint8_t vigil;         /* is_judged: when it is to be again (engine/vigil) */
 	bool is_after_fin : 1; /* it was lost, but its FIN came before and counts */
 	bool has_fin_read : 1; /* its FIN was read */
 	bool has_fin_sent : 1; /* our FIN went to it */
 	bool is_acked : 1;     /* nothing is unacknowledged */
 	bool is_looked : 1; /* a look has been since waiting_us: the next one can tell progress */
+	bool is_judged : 1; /* dead or slow: it was found not dead since waiting_us */
 };
 
 struct session {

@@ -24,21 +24,18 @@ struct vitals {
 /* Fewer are no proof: they may be lost. */
 #define VIGIL_UNANSWERED 3
 
-/* The distance between looks is a number of this part of `dead_after`. */
-#define VIGIL_PARTS   64
-#define VIGIL_QUARTER (VIGIL_PARTS / 4)
+/* Times are kept as a number of such parts of `dead_after`, modulo 256. */
+#define VIGIL_PARTS 64
 
 bool vigil_is_dead(const struct vitals *vitals, int64_t dead_after_us);
 
-/* After a look that found it not dead: how long until the next, 1 to VIGIL_QUARTER parts. */
-uint8_t vigil_distance(const struct vitals *vitals, int64_t dead_after_us);
+/* After a judgement that found it not dead: when the next is due, in parts, modulo 256. That is a
+ * quarter of `dead_after_us` later, or as soon as the silence could be long enough. */
+uint8_t vigil_next(const struct vitals *vitals, int64_t dead_after_us, int64_t now_us);
 
-/* When `side`, to which something is outstanding, is to be judged next. Nothing before a quarter of
- * `dead_after_us` has passed since something was unacknowledged, unless the session was quiet
+/* When `side`, to which something is outstanding, is to be judged next. The first time is a quarter
+ * of `dead_after_us` after something was unacknowledged, or sooner where the session had been quiet
  * before: then the peer may have been gone for long. */
 int64_t vigil_due_us(const struct session *session, enum side side, int64_t dead_after_us);
-
-/* The parts that are left until then, rounded down; for a look that comes before it is due. */
-uint8_t vigil_left(int64_t due_us, int64_t now_us, int64_t dead_after_us);
 
 #endif
