@@ -140,12 +140,11 @@ static bool claim(struct tally *tally)
 	return false;
 }
 
-static void evict(struct relays *relays, uint64_t id)
+static void evict(struct relay *relay)
 {
 	static struct log_limit rate;
-	struct relay *relay = roster_find(&relays->roster, id);
 
-	log_say_limited(&rate, relays->now_us, LOG_LEVEL_WARNING,
+	log_say_limited(&rate, relay->relays->now_us, LOG_LEVEL_WARNING,
 			"listener %s: half-closed session evicted: max_half_closed reached",
 			relay->route->listener->name);
 	forget(relay);
@@ -192,12 +191,22 @@ static bool pass_on(const struct relays *relays, struct half_closed *to, unsigne
 	return mailbox_post(&own->crew->workers[index].mailbox, &letter) == 0;
 }
 
+/* A reader may have taken what the kernel held for it, and nobody has looked since. */
+static bool is_silent_still(struct relay *relay, int64_t since_us)
+{
+	relay_look(relay, CLIENT);
+	relay_look(relay, SERVER);
+	relay_step(relay);
+	return relay->is_half_closed && silent_since_us(&relay->session) == since_us;
+}
+
 /* Ends one session, or sees to it that another worker does. Returns whether there may be more to
  * end here. */
 static bool relieve(struct relays *relays, struct half_closed *half_closed, unsigned hops)
 {
 	struct tally *tally = half_closed->tally;
 	struct half_closed *other;
+	struct relay *relay;
 	int64_t since_us;
 	uint64_t id;
 
@@ -207,9 +216,14 @@ static bool relieve(struct relays *relays, struct half_closed *half_closed, unsi
 	other = more_silent(tally, since_us);
 	if (other && hops < HOPS_MAX && pass_on(relays, other, hops + 1))
 		return false;
-	if (id == 0 || !claim(tally))
+	if (id == 0)
 		return false;
-	evict(relays, id);
+	relay = roster_find(&relays->roster, id);
+	if (!is_silent_still(relay, since_us))
+		return true;
+	if (!claim(tally))
+		return false;
+	evict(relay);
 	return true;
 }
 

@@ -45,8 +45,8 @@ static const struct option_row rows[] = {
 	{ "--seed", KIND_COUNT, offsetof(struct options, seed), UINT64_MAX,
 	  "repeats the plans of a crowd" },
 	{ "--sessions", KIND_COUNT, offsetof(struct options, sessions), 200000,
-	  "how many in all (crowd, idle)" },
-	{ "--connections", KIND_COUNT, offsetof(struct options, connections), 10000,
+	  "how many in all (crowd, idle, flood)" },
+	{ "--connections", KIND_COUNT, offsetof(struct options, connections), 20000,
 	  "how many at a time" },
 	{ "--size", KIND_COUNT, offsetof(struct options, size), 262144,
 	  "of a message (ping), of a burst each way (idle), the most of a body (crowd)" },
@@ -58,8 +58,10 @@ static const struct option_row rows[] = {
 	  "of ten thousand bodies, how many have 2 MiB (crowd)" },
 	{ "--sources", KIND_COUNT, offsetof(struct options, sources), 250,
 	  "client addresses, 127.0.0.1 and up, each with ports of its own" },
+	{ "--rate", KIND_COUNT, offsetof(struct options, rate), 1000000,
+	  "new connections a second, at most (flood)" },
 	{ "--seconds", KIND_SECONDS, offsetof(struct options, duration_us), 3600,
-	  "of the measured part; of a crowd, the most that it may take" },
+	  "of the measured part; of a crowd or a flood, the most that it may take" },
 	{ "--patience", KIND_SECONDS, offsetof(struct options, patience_us), 3600,
 	  "seconds without progress that are an error" },
 };
@@ -74,7 +76,7 @@ _Static_assert(sizeof(direction_names) / sizeof(direction_names[0]) == DIRECTION
 
 void options_help(void)
 {
-	puts("usage: finback-load crowd|bulk|ping|churn|idle [OPTION VALUE]...");
+	puts("usage: finback-load crowd|bulk|ping|churn|idle|flood [OPTION VALUE]...");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		printf("  %-14s %s\n", rows[i].name, rows[i].help);
 }

@@ -30,6 +30,7 @@ struct options {
 	uint64_t resets; /* in thousand */
 	uint64_t huge;   /* in ten thousand */
 	uint64_t sources;
+	uint64_t rate;       /* connections a second; 0: as fast as they go */
 	int64_t duration_us; /* of the measured part; of a crowd: the most that it may take */
 	int64_t patience_us; /* the longest wait without any progress */
 };
