@@ -119,7 +119,7 @@ void sessions_handle_ended(struct request *request, const struct query *query)
 		wait_leave(&list->listing.wait);
 		return;
 	}
-	(void)listing_read_query(request, &list->listing.query); /* not to be copied */
+	query_copy(&list->listing.query, query);
 	list->listing.more = show;
 	list->survey.inquiry.on_answer = on_reply;
 	list->survey.filter = list->listing.query.filter;

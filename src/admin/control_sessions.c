@@ -103,18 +103,16 @@ static const struct wait_kind list_kind = {
 	.fini = listing_fini,
 };
 
-static void begin_list(struct request *request)
+static void begin_list(struct request *request, const struct query *query)
 {
 	struct list *list = (struct list *)wait_create(request, &list_kind);
-	struct query *query;
 
 	if (!list)
 		return;
-	query = &list->listing.query;
-	(void)listing_read_query(request, query); /* once more, as it is not to be copied */
+	query_copy(&list->listing.query, query);
 	list->listing.more = ask;
 	list->survey.inquiry.on_answer = on_slice;
-	list->survey.filter = query->filter;
+	list->survey.filter = list->listing.query.filter;
 	list->survey.is_brief = query->is_brief;
 	list->survey.worker = query->worker;
 	list->survey.after = query->after;
@@ -131,7 +129,7 @@ void sessions_handle_list(struct request *request)
 	if (query.is_ended)
 		sessions_handle_ended(request, &query);
 	else
-		begin_list(request);
+		begin_list(request, &query);
 }
 
 /* ---- one --------------------------------------------------------------------------------------

@@ -141,8 +141,11 @@ static void say_signs_of_life(struct sentence *sentence, const struct session_vi
 			continue;
 		SAY(sentence, is_any ? ", the " : "; the ", side_name(side),
 		    is_any ? " " : " was heard ", since_heard(view, side).text, " ago");
-		if (probes > 0)
-			SAY(sentence, " (", words_unanswered(probes, "keepalive probe").text, ")");
+		if (probes > 0) {
+			SAY(sentence, " (", words_unanswered(probes, "keepalive probe").text);
+			say_verdict(sentence, view, side);
+			SAY(sentence, ")");
+		}
 		is_any = true;
 	}
 }
@@ -318,8 +321,41 @@ static void say_cutting(struct sentence *sentence, const struct session_view *vi
 	    is_unix(view, other(lost)) ? " is closed" : " is reset");
 }
 
+/* ---- application probes -------------------------------------------------------------------------
+ */
+
+static void say_probe(struct sentence *sentence, const struct session_view *view, enum side side)
+{
+	const struct probe_view *probe = &view->probes[side];
+	int64_t left_us = probe->due_us - view->now_us;
+
+	if (view->is_brief || !probe->is_on || probe->mode != PROBE_AWAITING)
+		return;
+	SAY(sentence, "; a probe was sent to the ", side_name(side), " ",
+	    since(view, probe->sent_us).text, " ago and has no answer yet");
+	if (probe->is_fatal && left_us > 0)
+		SAY(sentence, ", without which the ", side_name(side), " is dead in ",
+		    words_duration(left_us).text);
+}
+
 /* ---- the whole ----------------------------------------------------------------------------------
  */
+
+/* Where `idle` does not end a session whose peers are alive. */
+static void say_sparing_idle(struct sentence *sentence, const struct session_view *view,
+			     int64_t left_us)
+{
+	int64_t spared_us = view->session.spared_us;
+	bool is_spared = spared_us != 0 && spared_us >= session_progress_us(&view->session);
+
+	if (is_spared)
+		SAY(sentence, "; spared by idle_spares_alive ", since(view, spared_us).text,
+		    " ago, as both peers were known to be alive; idle is due again in ",
+		    words_duration(left_us).text);
+	else
+		SAY(sentence, "; idle is due in ", words_duration(left_us).text,
+		    ", and is put off while both peers are known to be alive");
+}
 
 static void say_deadline(struct sentence *sentence, const struct session_view *view)
 {
@@ -330,6 +366,8 @@ static void say_deadline(struct sentence *sentence, const struct session_view *v
 		SAY(sentence, "; no deadline ends it");
 	else if (left_us <= 0)
 		SAY(sentence, "; ", deadline_name(deadline), " is due now");
+	else if (deadline == DEADLINE_IDLE && view->is_sparing_alive)
+		say_sparing_idle(sentence, view, left_us);
 	else
 		SAY(sentence, "; ", deadline_name(deadline),
 		    deadline == DEADLINE_CONNECT ? " ends this attempt in " : " ends it in ",
@@ -344,6 +382,8 @@ static void say_relaying(struct sentence *sentence, const struct session_view *v
 		say_half_closed(sentence, view, SERVER);
 	else
 		say_open(sentence, view);
+	say_probe(sentence, view, SERVER);
+	say_probe(sentence, view, CLIENT);
 }
 
 void explain_session(const struct session_view *view, char text[EXPLANATION_MAX])

@@ -68,6 +68,10 @@ bool is_heard_since(const struct session_view *view, enum side side);
 /* How long ago this side was last heard; only where the kernel was asked. */
 struct words since_heard(const struct session_view *view, enum side side);
 
+/* ", taken for dead after 2 min of silence": what comes of a side that leaves something unanswered;
+ * nothing where dead_after is off. Only where the kernel was asked. */
+void say_verdict(struct sentence *sentence, const struct session_view *view, enum side side);
+
 /* Says what waits for `sink`, where it is stuck or finback holds something: "the server has not
  * acknowledged 17 bytes from the client for 12 s". */
 void say_waiting(struct sentence *sentence, const struct session_view *view, enum side sink);

@@ -4,9 +4,14 @@
  * Invariant: bytes have waited at least since the last one of their flow moved, so that is the time
  * given; and what the kernel holds is said of its own facts alone.
  *
+ * An application probe is no byte of any flow, so what the kernel holds may be more than what a
+ * side sent.
+ *
  * Surprising: finback looks only now and then at what is acknowledged, so what a session's record
  * says of that may be old. Only that nothing is unacknowledged stays true until more is written.
  */
+#include <finback/engine/vigil.h>
+
 #include "explain_private.h"
 
 #define MS_US INT64_C(1000)
@@ -48,20 +53,47 @@ bool is_still(const struct session_view *view, enum side sink)
 	return view->now_us - moved_us(view, sink) >= EXPLAIN_STILL_US;
 }
 
+/* What of that which the kernel holds the other side sent, its FIN included: the last of it, since
+ * a probe goes out only where nothing is before it. */
+static uint64_t sent_in_kernel(const struct session_view *view, enum side sink)
+{
+	const struct flow *flow = flow_to(view, sink);
+	const struct leg *leg = leg_of(view, sink);
+	uint32_t written = (uint32_t)(flow->bytes - flow->held) + leg->has_fin_sent;
+	uint32_t since_probe = written - leg->before;
+	uint64_t held = in_kernel(view, sink);
+
+	return held < since_probe ? held : since_probe;
+}
+
+/* Since when all that is on its way to `sink` has waited. */
+static int64_t waiting_us(const struct session_view *view, enum side sink)
+{
+	if (in_kernel(view, sink) > 0 && sent_in_kernel(view, sink) == 0)
+		return leg_of(view, sink)->waiting_us; /* a probe */
+	return moved_us(view, sink);
+}
+
+static bool has_waited(const struct session_view *view, enum side sink)
+{
+	return view->now_us - waiting_us(view, sink) >= EXPLAIN_STILL_US;
+}
+
 bool is_stuck(const struct session_view *view, enum side sink)
 {
 	const struct tcp_facts *tcp = &view->tcp[sink];
 
 	if (in_kernel(view, sink) > 0 && (tcp->retransmits >= TROUBLE || tcp->probes >= TROUBLE))
 		return true;
-	return is_still(view, sink) && (flow_to(view, sink)->held > 0 || in_kernel(view, sink) > 0);
+	return has_waited(view, sink) &&
+	       (flow_to(view, sink)->held > 0 || in_kernel(view, sink) > 0);
 }
 
 /* The kernel has had bytes for a while that it may not send, and none are on their way. */
 static bool is_shut(const struct session_view *view, enum side sink)
 {
-	return is_asked(view, sink) && is_still(view, sink) && view->tcp[sink].unacked_bytes == 0 &&
-	       view->tcp[sink].unsent_bytes > 0;
+	return is_asked(view, sink) && has_waited(view, sink) &&
+	       view->tcp[sink].unacked_bytes == 0 && view->tcp[sink].unsent_bytes > 0;
 }
 
 /* While something is unacknowledged, the kernel sends no keepalive probes. */
@@ -83,6 +115,30 @@ struct words since_heard(const struct session_view *view, enum side side)
 	return words_duration(view->tcp[side].last_heard_ms * MS_US);
 }
 
+/* Retransmissions or probes in a row without an answer, as engine/vigil has them. */
+static unsigned unanswered(const struct session_view *view, enum side side)
+{
+	const struct tcp_facts *tcp = &view->tcp[side];
+
+	return tcp->retransmits > tcp->probes ? tcp->retransmits : tcp->probes;
+}
+
+void say_verdict(struct sentence *sentence, const struct session_view *view, enum side side)
+{
+	int64_t dead_after_us = view->dead_after_us[side];
+
+	if (dead_after_us == 0 || unanswered(view, side) == 0)
+		return;
+	if (view->tcp[side].last_heard_ms * MS_US < dead_after_us)
+		SAY(sentence, ", taken for dead after ", words_duration(dead_after_us).text,
+		    " of silence");
+	else if (unanswered(view, side) < VIGIL_UNANSWERED && in_kernel(view, side) > 0)
+		SAY(sentence, ", taken for dead once ", words_number(VIGIL_UNANSWERED).text,
+		    " in a row are unanswered");
+	else
+		SAY(sentence, ", about to be taken for dead");
+}
+
 /* ---- a flow that waits --------------------------------------------------------------------------
  */
 
@@ -101,18 +157,23 @@ static void say_cause(struct sentence *sentence, const struct session_view *view
 		SAY(sentence, words_unanswered(tcp->retransmits, "retransmission").text, ", ");
 	else if (tcp->probes > 0)
 		SAY(sentence, words_unanswered(tcp->probes, "probe").text, ", ");
-	SAY(sentence, "last heard ", since_heard(view, side).text, " ago)");
+	SAY(sentence, "last heard ", since_heard(view, side).text, " ago");
+	say_verdict(sentence, view, side);
+	SAY(sentence, ")");
 }
 
 /* What the kernel holds for `sink`, which is not nothing. */
 static void say_content(struct sentence *sentence, const struct session_view *view, enum side sink)
 {
-	bool has_fin = leg_of(view, sink)->has_fin_sent;
+	uint64_t sent = sent_in_kernel(view, sink);
+	bool has_fin = sent > 0 && leg_of(view, sink)->has_fin_sent;
 	bool is_last = has_fin || view->session.phase == SESSION_CUTTING;
-	uint64_t bytes = in_kernel(view, sink) - has_fin;
+	uint64_t bytes = sent - has_fin;
 	const char *source = side_name(other(sink));
 
-	if (bytes == 0)
+	if (sent == 0)
+		SAY(sentence, "a probe");
+	else if (bytes == 0)
 		SAY(sentence, "the FIN");
 	else if (!is_last)
 		SAY(sentence, words_size(bytes).text, " from the ", source);
@@ -155,8 +216,8 @@ static void say_unacked(struct sentence *sentence, const struct session_view *vi
 {
 	SAY(sentence, "the ", side_name(sink), " has not acknowledged ");
 	say_content(sentence, view, sink);
-	if (is_still(view, sink))
-		SAY(sentence, " for ", since(view, moved_us(view, sink)).text);
+	if (has_waited(view, sink))
+		SAY(sentence, " for ", since(view, waiting_us(view, sink)).text);
 	say_cause(sentence, view, sink);
 }
 
@@ -214,9 +275,12 @@ void say_whether_alive(struct sentence *sentence, const struct session_view *vie
 
 	if (is_sending(view, side))
 		return;
-	if (probes > 0)
+	if (probes > 0) {
 		SAY(sentence, " (", words_unanswered(probes, "keepalive probe").text,
-		    ", last heard ", since_heard(view, side).text, " ago)");
-	else if (is_heard_since(view, side))
+		    ", last heard ", since_heard(view, side).text, " ago");
+		say_verdict(sentence, view, side);
+		SAY(sentence, ")");
+	} else if (is_heard_since(view, side)) {
 		SAY(sentence, ", though it was heard ", since_heard(view, side).text, " ago");
+	}
 }

@@ -267,6 +267,19 @@ int query_check(const struct query *query, size_t workers, char why[QUERY_WHY_MA
 	return 0;
 }
 
+static const char *name_in(const struct query *query, enum query_name name)
+{
+	return *query->names[name] ? query->names[name] : NULL;
+}
+
+void query_copy(struct query *ret, const struct query *from)
+{
+	*ret = *from;
+	ret->filter.listener = name_in(ret, QUERY_LISTENER);
+	ret->filter.pool = name_in(ret, QUERY_POOL);
+	ret->filter.server = name_in(ret, QUERY_SERVER);
+}
+
 char *query_cursor(size_t worker, uint64_t id, char text[QUERY_CURSOR_MAX])
 {
 	(void)snprintf(text, QUERY_CURSOR_MAX, "%zu-%" PRIu64, worker, id);

@@ -68,6 +68,32 @@ static void append_tcp(struct text *text, const struct tcp_facts *tcp)
 	TEXT_APPEND(text, "}");
 }
 
+static void append_probe(struct text *text, const struct session_view *view, enum side side)
+{
+	const struct probe_view *probe = &view->probes[side];
+	bool is_awaiting = probe->mode == PROBE_AWAITING;
+
+	if (!probe->is_on) {
+		TEXT_APPEND(text, "null");
+		return;
+	}
+	TEXT_APPEND(text, "{\"protocol\":");
+	append_word(text, probe_protocol_name((enum probe_protocol)probe->protocol));
+	TEXT_APPEND(text, ",\"mode\":");
+	append_word(text, probe_mode_name((enum probe_mode)probe->mode));
+	TEXT_APPEND(text, ",\"sent\":");
+	text_append_number(text, probe->sent);
+	TEXT_APPEND(text, ",\"replies\":");
+	text_append_number(text, probe->replies);
+	TEXT_APPEND(text, ",\"last_reply_s\":");
+	append_span(text, probe->answered_us != 0, view->now_us - probe->answered_us);
+	TEXT_APPEND(text, ",\"awaiting_s\":");
+	append_span(text, is_awaiting, view->now_us - probe->sent_us);
+	TEXT_APPEND(text, ",\"next_in_s\":");
+	append_span(text, !is_awaiting && probe->due_us != 0, probe->due_us - view->now_us);
+	TEXT_APPEND(text, "}");
+}
+
 /* One side, with the flow that comes from it. */
 static void append_side(struct text *text, const struct session_view *view, enum side side)
 {
@@ -92,6 +118,10 @@ static void append_side(struct text *text, const struct session_view *view, enum
 	if (!view->is_brief) {
 		TEXT_APPEND(text, ",\"tcp\":");
 		append_tcp(text, &view->tcp[side]);
+		TEXT_APPEND(text, ",\"dead_after_s\":");
+		append_span(text, view->dead_after_us[side] > 0, view->dead_after_us[side]);
+		TEXT_APPEND(text, ",\"probe\":");
+		append_probe(text, view, side);
 	}
 	TEXT_APPEND(text, "}");
 }

@@ -25,6 +25,25 @@ static void view_side(const struct relay *relay, enum side side, struct session_
 		(void)liveness_read(fd, &view->tcp[side]);
 }
 
+static void view_probe(const struct relay *relay, enum side side, struct probe_view *ret_view)
+{
+	const struct relay_probe *probe = relay->probes ? &relay->probes->sides[side] : NULL;
+
+	if (!probe || !probe->is_on)
+		return;
+	*ret_view = (struct probe_view){
+		.due_us = relay_probe_due_us(relay, side),
+		.sent_us = probe->probe.mode == PROBE_AWAITING ? probe->tried_us : 0,
+		.answered_us = probe->answered_us,
+		.sent = probe->sent,
+		.replies = probe->replies,
+		.protocol = probe->probe.protocol,
+		.mode = probe->probe.mode,
+		.is_on = true,
+		.is_fatal = relay->route->listener->sides[side].probe.ends_session,
+	};
+}
+
 void relay_view(const struct relay *relay, bool is_brief, struct session_view *ret_view)
 {
 	const struct route *route = relay->route;
@@ -38,11 +57,16 @@ void relay_view(const struct relay *relay, bool is_brief, struct session_view *r
 	ret_view->worker = relay->relays->worker;
 	ret_view->ending = deadline_ending_next(&relay->session, policy_of(relay));
 	ret_view->is_retrying = relay->retry_us != 0;
+	ret_view->is_sparing_alive = policy_of(relay)->is_sparing_alive;
 	ret_view->is_brief = is_brief;
-	if (is_brief)
-		return;
-	view_side(relay, CLIENT, ret_view);
-	view_side(relay, SERVER, ret_view);
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		if (!is_unix(relay, side))
+			ret_view->dead_after_us[side] = policy_of(relay)->dead_after_us[side];
+		if (is_brief)
+			continue;
+		view_side(relay, side, ret_view);
+		view_probe(relay, side, &ret_view->probes[side]);
+	}
 }
 
 static int64_t half_closed_for(const struct session *session, int64_t now_us)

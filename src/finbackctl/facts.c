@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,13 +22,17 @@ enum kind {
 	KIND_TEXT,
 	KIND_COUNT,
 	KIND_BYTES,
-	KIND_AGO,    /* seconds */
+	KIND_SPAN, /* seconds, as the next one */
+	KIND_AGO,
 	KIND_AGO_MS, /* milliseconds */
 	KIND_TIME_US,
-	KIND_RETRANSMITS /* an object with both counts */
+	KIND_RETRANSMITS, /* an object with both counts */
+	KIND_PROBE,       /* an object, as the following: how its application probe stands */
+	KIND_PROBE_COUNTS,
+	KIND_PROBE_NEXT
 };
 
-/* `path` follows "client." or "server.". */
+/* `path` follows "client." or "server.". Those of probes are there where a side has one. */
 static const struct {
 	const char *label, *path;
 	enum kind kind;
@@ -47,6 +52,10 @@ static const struct {
 	{ "retransmits", "tcp", KIND_RETRANSMITS },
 	{ "probes unanswered", "tcp.probes", KIND_COUNT },
 	{ "last heard", "tcp.last_heard_ms", KIND_AGO_MS },
+	{ "dead after", "dead_after_s", KIND_SPAN },
+	{ "application probe", "probe", KIND_PROBE },
+	{ "probes sent", "probe", KIND_PROBE_COUNTS },
+	{ "next probe", "probe", KIND_PROBE_NEXT },
 };
 
 /* A count, and beside one that is long what it comes to. */
@@ -78,22 +87,62 @@ static void format_retransmits(const json_t *tcp, char text[VALUE_MAX])
 			       row_count(tcp, "total_retransmits", ever));
 }
 
+/* Most protocols have no replies. */
+static void format_probe_counts(const json_t *probe, char text[VALUE_MAX])
+{
+	uint64_t replies = field_count(probe, "replies");
+
+	(void)snprintf(text, VALUE_MAX, "%" PRIu64, field_count(probe, "sent"));
+	if (replies > 0 || field_at(probe, "awaiting_s"))
+		(void)snprintf(text + strlen(text), VALUE_MAX - strlen(text), ", replies %" PRIu64,
+			       replies);
+}
+
+static void format_probe_next(const json_t *probe, char text[VALUE_MAX])
+{
+	char span[WORDS_MAX];
+
+	if (field_at(probe, "awaiting_s"))
+		(void)snprintf(text, VALUE_MAX, "no answer for %s",
+			       row_duration(probe, "awaiting_s", span));
+	else if (field_at(probe, "next_in_s"))
+		(void)snprintf(text, VALUE_MAX, "in %s", row_duration(probe, "next_in_s", span));
+}
+
+static void format_probe(const json_t *probe, enum kind kind, char text[VALUE_MAX])
+{
+	if (!probe)
+		return;
+	if (kind == KIND_PROBE_COUNTS)
+		format_probe_counts(probe, text);
+	else if (kind == KIND_PROBE_NEXT)
+		format_probe_next(probe, text);
+	else
+		(void)snprintf(text, VALUE_MAX, "%s, %s", row_text(probe, "protocol"),
+			       row_text(probe, "mode"));
+}
+
 static void format_value(const json_t *session, const char *path, enum kind kind,
 			 char text[VALUE_MAX])
 {
 	double number = field_number(session, path, NAN);
+	char span[WORDS_MAX];
 
 	(void)snprintf(text, VALUE_MAX, "-");
 	if (kind == KIND_TEXT)
 		(void)snprintf(text, VALUE_MAX, "%s", row_text(session, path));
 	else if (kind == KIND_RETRANSMITS)
 		format_retransmits(field_at(session, path), text);
+	else if (kind >= KIND_PROBE)
+		format_probe(field_at(session, path), kind, text);
 	else if (!(number >= 0)) /* it is not there, or never was */
 		return;
 	else if (kind == KIND_COUNT)
 		(void)snprintf(text, VALUE_MAX, "%.0f", number);
 	else if (kind == KIND_BYTES)
 		format_bytes(session, path, text);
+	else if (kind == KIND_SPAN)
+		(void)snprintf(text, VALUE_MAX, "%s", words_duration(number, span));
 	else if (kind == KIND_TIME_US)
 		(void)snprintf(text, VALUE_MAX, "%.3g ms", number / 1e3);
 	else
@@ -111,6 +160,12 @@ static void format_side(const json_t *session, const char *side, size_t row, int
 	words_cut_middle(words_one_line(text), width);
 }
 
+static bool is_shown(const json_t *session, size_t row)
+{
+	return rows[row].kind < KIND_PROBE || field_at(session, "client.probe") ||
+	       field_at(session, "server.probe");
+}
+
 static void add_sides(const json_t *session, int width, struct lines *lines)
 {
 	int column = (width - LABEL_WIDTH - 2) / 2;
@@ -119,6 +174,8 @@ static void add_sides(const json_t *session, int width, struct lines *lines)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char client[VALUE_MAX], server[VALUE_MAX];
 
+		if (!is_shown(session, i))
+			continue;
 		format_side(session, "client", i, column, client);
 		format_side(session, "server", i, column, server);
 		lines_add(lines, "%-*s%s%*s  %s", LABEL_WIDTH, rows[i].label, client,

@@ -35,6 +35,7 @@
  *   x.    x ends its flow                 x=N   x has N bytes unacknowledged
  *   x!    x resets     x!.  after its FIN     x?k x?u  x is dead, by keepalive or user timeout
  *   x$    the last byte of x, which is lost, was read
+ *   x*    a probe goes to x              spared   idle passed, and both were alive
  *   x!N   x resets while connecting, with N bytes unread
  *   ~NAME this deadline ends it gently     kill
  */
@@ -45,6 +46,9 @@ struct example {
 	int timeouts_s[DEADLINES]; /* 0: the default; OFF */
 	const char *server_name;
 	const char *unix_sides; /* "c", "s", "cs" */
+	int dead_after_s[SIDES];
+	struct probe_view probes[SIDES];
+	bool is_sparing;
 	bool is_brief;
 	bool is_retrying;
 	bool is_ipv6;
@@ -62,6 +66,15 @@ struct example {
 #define KEPT(unsent, heard_ms)                                                                  \
 	{                                                                                       \
 		.state = TCP_ESTABLISHED, .unsent_bytes = (unsent), .last_heard_ms = (heard_ms) \
+	}
+
+/* A probe that was sent so many seconds ago and has no answer yet, which is due in so many; 0: it
+ * is overdue. */
+#define AWAITING(sent_s, left_s, fatal)                                                 \
+	{                                                                               \
+		.is_on = true, .mode = PROBE_AWAITING, .protocol = PROBE_MQTT,          \
+		.is_fatal = (fatal), .sent = 1, .sent_us = NOW_US - (sent_s)*SECOND_US, \
+		.due_us = (left_s) == 0 ? 0 : NOW_US + (left_s)*SECOND_US               \
 	}
 
 static const struct example examples[] = {
@@ -290,6 +303,109 @@ static const struct example examples[] = {
 		     .retransmits = 6,
 		     .last_heard_ms = 29000 } } },
 
+	/* What dead_after comes to. */
+	{ "both directions are open; the server has not acknowledged 17 bytes from the client for "
+	  "12 s (6 retransmissions unanswered, last heard 12 s ago, taken for dead after 2 min of "
+	  "silence); idle ends it in 59 min 48 s",
+	  UP "-30:s+100 -12:c+17",
+	  .tcp = { TCP(), TCP(.unacked_bytes = 17, .retransmits = 6, .last_heard_ms = 12000) },
+	  .dead_after_s = { 60, 120 } },
+	{ "the server finished sending 2 min 30 s ago; the client has not acknowledged the "
+	  "server's last 17 bytes and the FIN for 2 min 30 s (2 retransmissions unanswered, last "
+	  "heard 2 min 1 s ago, taken for dead once 3 in a row are unanswered); the client has "
+	  "sent nothing yet; half_closed ends it in 2 min 30 s",
+	  UP "-151:s+17 -150:s.",
+	  .tcp = { { .state = TCP_FIN_WAIT1,
+		     .unacked_bytes = 18,
+		     .retransmits = 2,
+		     .last_heard_ms = 121000 },
+		   { .state = TCP_CLOSE_WAIT } },
+	  .dead_after_s = { 120, 120 } },
+	{ "both directions are open; finback waits for the client to take 64 KiB from the server, "
+	  "held for 1 min, with 9 bytes ahead in the kernel (no room in its receive window, 3 "
+	  "probes"
+	  " unanswered, last heard 5 s ago, about to be taken for dead); idle ends it in 59 min",
+	  UP "-60:s<65536",
+	  .tcp = { TCP(.unsent_bytes = 9, .probes = 3, .last_heard_ms = 5000), TCP() },
+	  .dead_after_s = { 5, 0 } },
+	{ "both directions are open; finback waits for the client to take 64 KiB from the server, "
+	  "held for 1 min, with 9 bytes ahead in the kernel (no room in its receive window, last "
+	  "heard 5 s ago); idle ends it in 59 min",
+	  UP "-60:s<65536", .tcp = { KEPT(9, 5000), TCP() }, .dead_after_s = { 3, 3 } },
+	{ "both directions are open and nothing has moved for 5 min, the last byte from the "
+	  "client; the client was heard 1 min 22 s ago (2 keepalive probes unanswered, taken for "
+	  "dead after 2 min of silence), the server 3.9 s ago; idle ends it in 55 min",
+	  UP "-310:s+17 -300:c+100",
+	  .tcp = { TCP(.last_heard_ms = 82000, .probes = 2), TCP(.last_heard_ms = 3900) },
+	  .dead_after_s = { 120, 120 } },
+	{ "the server finished sending 4 min ago; finback waits for the client, which "
+	  "acknowledged everything and has sent nothing for 4 min 10 s (1 keepalive probe "
+	  "unanswered, last heard 1 min ago, about to be taken for dead); half_closed ends it in 1"
+	  " min",
+	  UP "-250:c+17 -240:s.",
+	  .tcp = { { .state = TCP_FIN_WAIT2, .probes = 1, .last_heard_ms = 60000 },
+		   { .state = TCP_CLOSE_WAIT } },
+	  .dead_after_s = { 60, 0 } },
+
+	/* Application probes, and an `idle` that spares. */
+	{ "both directions are open and nothing has moved for 1 min, the last byte from the "
+	  "client; the server was heard 2.9 s ago; a probe was sent to the server 3 s ago and has "
+	  "no answer yet; idle ends it in 59 min",
+	  UP "-60:c+17 -60:s=0 -3:s*",
+	  .tcp = { TCP(.last_heard_ms = 60000), TCP(.last_heard_ms = 2900) },
+	  .probes = { [SERVER] = AWAITING(3, 27, false) } },
+	{ "both directions are open and nothing has moved for 1 min, the last byte from the "
+	  "client; a probe was sent to the server 3 s ago and has no answer yet, without which the"
+	  " server is dead in 27 s; idle ends it in 59 min",
+	  UP "-60:c+17 -60:s=0 -3:s*", .probes = { [SERVER] = AWAITING(3, 27, true) } },
+	{ "the client finished sending 10 s ago; finback waits for the server, which has sent "
+	  "nothing for 2 min; a probe was sent to the server 40 s ago and has no answer yet; "
+	  "half_closed ends it in 4 min 50 s",
+	  UP "-120:s+17 -40:s* -10:c.", .probes = { [SERVER] = AWAITING(40, 0, true) } },
+	{ "both directions are open; the server has not acknowledged a probe for 4 s (3 "
+	  "retransmissions unanswered, last heard 10 min ago, taken for dead after 1 h of silence)"
+	  "; idle ends it in 50 min",
+	  UP "-600:c+17 -600:s=0 -4:s*",
+	  .tcp = { TCP(), TCP(.unacked_bytes = 2, .retransmits = 3, .last_heard_ms = 600000) },
+	  .probes = { [SERVER] = { .is_on = true, .mode = PROBE_WATCHING, .sent = 1 } },
+	  .dead_after_s = { 3600, 3600 } },
+	{ "both directions are open; the server has not acknowledged 5 bytes from the client for 2"
+	  " s (2 retransmissions unanswered, last heard 5 s ago); idle ends it in 59 min 58 s",
+	  UP "-600:s=0 -4:s* -2:c+5",
+	  .tcp = { TCP(), TCP(.unacked_bytes = 7, .retransmits = 2, .last_heard_ms = 5000) } },
+	{ "the client finished sending 2 s ago; the server has not acknowledged the FIN for 2 s (2"
+	  " retransmissions unanswered, last heard 5 s ago); the server has sent nothing yet; "
+	  "half_closed ends it in 4 min 58 s",
+	  UP "-600:s=0 -4:s* -2:c.",
+	  .tcp = { { .state = TCP_CLOSE_WAIT },
+		   { .state = TCP_FIN_WAIT1,
+		     .unacked_bytes = 3,
+		     .retransmits = 2,
+		     .last_heard_ms = 5000 } } },
+	{ "bytes move from the client to the server, the last one 0.5 s ago; the server has sent "
+	  "nothing yet; no deadline ends it",
+	  UP "-0.5:c+9", .tcp = BOTH(), .timeouts_s = { [DEADLINE_IDLE] = OFF },
+	  .is_sparing = true },
+	{ "both directions are open and nothing has moved for 5 min, the last byte from the "
+	  "client; idle is due in 55 min, and is put off while both peers are known to be alive",
+	  UP "-300:c+17", .tcp = BOTH(.last_heard_ms = 300000), .is_sparing = true },
+	{ "both directions are open and nothing has moved for 2 h, the last byte from the client; "
+	  "the client was heard 20 s ago, the server 9 s ago; spared by idle_spares_alive 1 min "
+	  "ago, as both peers were known to be alive; idle is due again in 59 min",
+	  "-9000:try1 -9000:up -7200:c+17 -60:spared",
+	  .tcp = { TCP(.last_heard_ms = 20000), TCP(.last_heard_ms = 9000) }, .is_sparing = true },
+	{ "both directions are open and nothing has moved for 30 s, the last byte from the server;"
+	  " idle is due in 59 min 30 s, and is put off while both peers are known to be alive",
+	  "-9000:try1 -9000:up -7200:c+17 -60:spared -30:s+1", .is_brief = true,
+	  .is_sparing = true },
+	{ "both directions are open and nothing has moved for 1 h, the last byte from the client; "
+	  "idle is due now",
+	  "-9000:try1 -9000:up -3600:c+17", .is_sparing = true, .is_brief = true },
+	{ "the client finished sending 2 s ago; finback waits for the server, which has sent "
+	  "nothing"
+	  " yet; half_closed ends it in 4 min 58 s",
+	  UP "-2:c.", .is_sparing = true, .is_brief = true },
+
 	/* Both ended. */
 	{ "both sides finished sending, the client 42 s ago and the server 3 s ago; the client "
 	  "has not acknowledged the server's last 64 KiB and the FIN for 3 s (3 retransmissions "
@@ -441,6 +557,8 @@ static void act(struct session *session, enum side side, const char *what, int64
 		give(session, (struct fact){ SESSION_ENDED, side }, now_us);
 	else if (*what == '$')
 		give(session, (struct fact){ SESSION_EXHAUSTED, side }, now_us);
+	else if (*what == '*')
+		give(session, (struct fact){ SESSION_INJECTED, side }, now_us);
 	else if (*what == '!' || *what == '?')
 		lose(session, side, what, now_us);
 	else if (*what != '<')
@@ -455,6 +573,8 @@ static void play(struct session *session, const char *what, int64_t now_us)
 		give(session, (struct fact){ SESSION_CONNECTED, SERVER }, now_us);
 	else if (strcmp(what, "spoke") == 0)
 		give(session, (struct fact){ SESSION_SPOKE }, now_us);
+	else if (strcmp(what, "spared") == 0)
+		give(session, (struct fact){ SESSION_SPARED }, now_us);
 	else if (strcmp(what, "kill") == 0)
 		give(session, (struct fact){ SESSION_CUT, .ending = ENDING_KILLED }, now_us);
 	else if (*what == '~')
@@ -524,6 +644,10 @@ static void view_of(const struct example *example, struct session_view *ret_view
 		.server_name = example->server_name ? example->server_name : "10.0.0.5:9000",
 		.is_brief = example->is_brief,
 		.is_retrying = example->is_retrying,
+		.is_sparing_alive = example->is_sparing,
+		.dead_after_us = { example->dead_after_s[CLIENT] * SECOND_US,
+				   example->dead_after_s[SERVER] * SECOND_US },
+		.probes = { example->probes[CLIENT], example->probes[SERVER] },
 		.tcp = { example->tcp[CLIENT], example->tcp[SERVER] },
 	};
 	play_all(&ret_view->session, example->script);
@@ -558,10 +682,9 @@ static void each_sentence(void **state)
 /* Without the kernel's facts there is nothing to say of the kernel. */
 static void nothing_is_claimed_of_a_kernel_that_was_not_asked(void **state)
 {
-	static const char *const claims[] = {
-		"retransmission", "probe",  "window", "heard",
-		"unread",         "kernel", "SYN",    "not acknowledged"
-	};
+	static const char *const claims[] = { "retransmission",  "unanswered", "window", "heard",
+					      "unread",          "kernel",     "SYN",    "for dead",
+					      "not acknowledged" };
 
 	(void)state;
 	for (size_t i = 0; i < 2 * EXAMPLES; i++) {
@@ -693,8 +816,17 @@ static void invent_side(struct session_view *view, enum side side)
 		.has_fin_read = maybe(),
 		.has_fin_sent = maybe(),
 		.is_acked = maybe(),
+		.before = (uint32_t)some(),
 	};
 	view->session.peers[side].family = (uint8_t)(any() % 4);
+	view->dead_after_us[side] = maybe() ? 0 : (int64_t)(some() >> 20);
+	view->probes[side] = (struct probe_view){
+		.due_us = NOW_US + (int64_t)(some() >> 16) - 1,
+		.sent_us = moment(),
+		.mode = (uint8_t)(any() % PROBE_MODES),
+		.is_on = maybe(),
+		.is_fatal = maybe(),
+	};
 	view->tcp[side] = (struct tcp_facts){
 		.state = (uint8_t)(any() % 13),
 		.retransmits = (uint8_t)some(),
@@ -715,6 +847,8 @@ static void invent(struct session_view *view)
 				    : NULL;
 	view->is_brief = any() % 4 == 0;
 	view->is_retrying = maybe();
+	view->is_sparing_alive = maybe();
+	view->session.spared_us = moment();
 	view->session.phase = (uint8_t)(any() % SESSION_PHASES);
 	view->session.ending = (uint8_t)(any() % ENDINGS);
 	view->session.connects = (uint16_t)some();
@@ -732,8 +866,9 @@ static void invent(struct session_view *view)
 /* Whatever it is given, it fits: what comes last, the deadline, is there. */
 static void every_sentence_is_whole(void **state)
 {
-	static const char *const ends[] = { "; no deadline ends it", " is due now", " ends it in ",
-					    " ends this attempt in ", "it is over (" };
+	static const char *const ends[] = { "; no deadline ends it", " is due now",
+					    " ends it in ",          " ends this attempt in ",
+					    "it is over (",          "; idle is due " };
 	size_t longest = 0;
 
 	(void)state;

@@ -237,7 +237,7 @@ static void families_stand_together_and_have_heads(void **state)
 			fail_msg("not of its family: %.60s", at);
 		at = strchr(at, '\n') + 1;
 	}
-	assert_int_equal(count, 31);
+	assert_int_equal(count, 33);
 	free(text);
 }
 
@@ -315,6 +315,8 @@ static void all_are_there_from_the_start(void **state)
 	assert_int_equal(count_samples("finback_sessions_ended_total{"), 2 * (ENDINGS - 1));
 	assert_int_equal(count_samples("finback_dead_peers_total{"), 2 * SIDES * DETECTORS);
 	assert_int_equal(count_samples("finback_probes_sent_total{"), 2 * SIDES);
+	assert_int_equal(count_samples("finback_probe_bytes_sent_total{"), 2 * SIDES);
+	assert_int_equal(count_samples("finback_probe_bytes_swallowed_total{"), 2 * SIDES);
 	assert_int_equal(count_samples("finback_connects_total{"), 2 * POOL_RESULTS);
 	assert_int_equal(count_samples("finback_connect_seconds_bucket{"),
 			 2 * (HISTOGRAM_BUCKETS + 1));
@@ -348,6 +350,9 @@ static void workers_are_summed(void **state)
 	counters_end(counters_of(0, 0), STATE_CONNECTING, ENDING_CONNECT_REFUSED);
 	counters_add(counters_of(0, 0), COUNTER_BYTES + SERVER, UINT64_C(1) << 50);
 	counters_add(counters_of(0, 1), COUNTER_BYTES + SERVER, 5);
+	counters_add(counters_of(0, 0), COUNTER_PROBE_BYTES_SENT + SERVER, 14);
+	counters_add(counters_of(0, 1), COUNTER_PROBE_BYTES_SENT + SERVER, 2);
+	counters_add(counters_of(0, 1), COUNTER_PROBE_BYTES_SWALLOWED + CLIENT, 4);
 	counters_add(counters_of(0, 1), COUNTER_DEAD + CLIENT * DETECTORS + DETECTOR_KEEPALIVE, 1);
 	EXPECT("finback_sessions_accepted_total{listener=\"front\"} 3",
 	       "finback_sessions_accepted_total{listener=\"back\"} 0",
@@ -356,6 +361,8 @@ static void workers_are_summed(void **state)
 	       "finback_sessions_ended_total{listener=\"front\",ending=\"connect_refused\"} 1",
 	       "finback_bytes_relayed_total{listener=\"front\",flow=\"from_server\"} "
 	       "1125899906842629",
+	       "finback_probe_bytes_sent_total{listener=\"front\",side=\"server\"} 16",
+	       "finback_probe_bytes_swallowed_total{listener=\"front\",side=\"client\"} 4",
 	       "finback_dead_peers_total{listener=\"front\",side=\"client\","
 	       "detector=\"keepalive\"} 1");
 }

@@ -148,6 +148,23 @@ static void names_are_copies(void **state)
 	assert_string_equal(query.filter.server, "yeb");
 }
 
+static void a_copy_stands_by_itself(void **state)
+{
+	struct query query, copy;
+	char why[QUERY_WHY_MAX];
+
+	(void)state;
+	taken(&query, "pool", "web");
+	assert_int_equal(query_add(&query, "limit", "7", why), 0);
+	query_copy(&copy, &query);
+	memset(&query, 'x', sizeof(query));
+	assert_string_equal(copy.filter.pool, "web");
+	assert_ptr_equal(copy.filter.pool, copy.names[QUERY_POOL]);
+	assert_null(copy.filter.listener);
+	assert_null(copy.filter.server);
+	assert_int_equal(copy.limit, 7);
+}
+
 static void durations_as_in_the_configuration(void **state)
 {
 	static const struct {
@@ -416,6 +433,7 @@ int main(void)
 		cmocka_unit_test(no_other_states),
 		cmocka_unit_test(names_as_they_are),
 		cmocka_unit_test(names_are_copies),
+		cmocka_unit_test(a_copy_stands_by_itself),
 		cmocka_unit_test(durations_as_in_the_configuration),
 		cmocka_unit_test(clients_by_address_or_network),
 		cmocka_unit_test(limits_from_1_to_10000),

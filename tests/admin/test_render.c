@@ -153,6 +153,14 @@ static struct session_view half_closed(void)
 					       .total_retransmits = 4294967295,
 					       .last_heard_ms = 41000 };
 	view.tcp[SERVER] = (struct tcp_facts){ .state = TCP_FIN_WAIT2, .rtt_us = 99 };
+	view.dead_after_us[SERVER] = 120 * S;
+	view.probes[SERVER] = (struct probe_view){ .is_on = true,
+						   .protocol = PROBE_MQTT,
+						   .mode = PROBE_WATCHING,
+						   .sent = 8,
+						   .replies = 9,
+						   .answered_us = NOW - 60 * S,
+						   .due_us = NOW + 10 * S };
 	return view;
 }
 
@@ -162,6 +170,15 @@ static json_t *session_as_json(const struct session_view *view)
 
 	render_session(&text, view);
 	return parse(&text);
+}
+
+static void assert_session(const struct session_view *view, const struct member *members,
+			   size_t count)
+{
+	json_t *session = session_as_json(view);
+
+	assert_values(session, members, count);
+	json_decref(session);
 }
 
 #define TCP_MEMBERS                                                                           \
@@ -184,9 +201,12 @@ static void a_session_has_its_members(void **state)
 		const json_t *side = json_object_get(session, sides[i]);
 
 		assert_members(side,
-			       "address local_address flow bytes idle_s ended_s held_bytes tcp");
+			       "address local_address flow bytes idle_s ended_s held_bytes tcp "
+			       "dead_after_s probe");
 		assert_members(json_object_get(side, "tcp"), TCP_MEMBERS);
 	}
+	assert_members(json_object_get(json_object_get(session, "server"), "probe"),
+		       "protocol mode sent replies last_reply_s awaiting_s next_in_s");
 	json_decref(session);
 }
 
@@ -225,6 +245,12 @@ static void a_session_has_its_values(void **state)
 		{ "server.held_bytes", "0" },
 		{ "server.tcp.state", "\"FIN_WAIT2\"" },
 		{ "server.tcp.rtt_us", "99" },
+		{ "client.dead_after_s", "null" },
+		{ "server.dead_after_s", "120.0" },
+		{ "client.probe", "null" },
+		{ "server.probe", "{\"protocol\":\"mqtt\",\"mode\":\"watching\",\"sent\":8,"
+				  "\"replies\":9,\"last_reply_s\":60.0,\"awaiting_s\":null,"
+				  "\"next_in_s\":10.0}" },
 	};
 	const struct session_view view = half_closed();
 	json_t *session = session_as_json(&view);
@@ -272,6 +298,7 @@ static void what_there_is_none_of_is_null(void **state)
 		{ "client.idle_s", "null" },
 		{ "client.ended_s", "null" },
 		{ "client.tcp", "null" },
+		{ "client.probe", "null" },
 		{ "server.address", "null" },
 		{ "server.local_address", "null" },
 		{ "server.flow", "\"open\"" },
@@ -281,54 +308,89 @@ static void what_there_is_none_of_is_null(void **state)
 		{ "server.tcp", "null" },
 	};
 	struct session_view view = { .now_us = NOW, .listener = "l", .pool = "p" };
-	json_t *session;
 
 	(void)state;
 	session_init(&view.session, 1, NOW - 1500000);
 	view.session.peers[CLIENT].family = ENDPOINT_UNIX;
 	view.locals[CLIENT].family = ENDPOINT_UNIX;
 	view.ending.deadline = DEADLINE_NONE;
-	session = session_as_json(&view);
-	assert_values(session, members, COUNT(members));
-	json_decref(session);
+	assert_session(&view, members, COUNT(members));
+}
+
+static void a_probe_in_each_mode(void **state)
+{
+	static const struct member awaiting[] = {
+		{ "server.probe.mode", "\"awaiting\"" },
+		{ "server.probe.awaiting_s", "3.0" },
+		{ "server.probe.next_in_s", "null" },
+		{ "server.probe.last_reply_s", "null" },
+	};
+	static const struct member off[] = {
+		{ "server.probe.mode", "\"off\"" },
+		{ "server.probe.awaiting_s", "null" },
+		{ "server.probe.next_in_s", "null" },
+	};
+	struct session_view view = half_closed();
+	struct probe_view *probe = &view.probes[SERVER];
+
+	(void)state;
+	*probe = (struct probe_view){ .is_on = true,
+				      .mode = PROBE_AWAITING,
+				      .sent_us = NOW - 3 * S,
+				      .due_us = NOW + 27 * S };
+	assert_session(&view, awaiting, COUNT(awaiting));
+	*probe = (struct probe_view){ .is_on = true, .mode = PROBE_OFF };
+	assert_session(&view, off, COUNT(off));
+	for (unsigned i = 0; i < PROBE_PROTOCOLS; i++) {
+		char word[32];
+		const struct member named = { "server.probe.protocol", word };
+
+		(void)snprintf(word, sizeof(word), "\"%s\"",
+			       probe_protocol_name((enum probe_protocol)i));
+		probe->protocol = (uint8_t)i;
+		assert_session(&view, &named, 1);
+	}
 }
 
 /* Once both flows have ended it is half-closed no longer, and how long it was stays. */
 static void half_closed_time_stands_still_when_closing(void **state)
 {
+	static const struct member members[] = {
+		{ "state", "\"closing\"" },
+		{ "half_closed_s", "32.0" },
+		{ "first_closer", "\"finback\"" },
+	};
 	struct session_view view = half_closed();
-	json_t *session;
 
 	(void)state;
 	view.session.phase = SESSION_CLOSING;
 	view.session.closing_us = NOW - 10 * S;
 	view.session.closer = CLOSER_FINBACK;
-	session = session_as_json(&view);
-	assert_string_equal(at(session, "state"), "\"closing\"");
-	assert_string_equal(at(session, "half_closed_s"), "32.0");
-	assert_string_equal(at(session, "first_closer"), "\"finback\"");
-	json_decref(session);
+	assert_session(&view, members, COUNT(members));
 }
 
 /* An acknowledgement is progress; a deadline that has passed is 0 away; no span is negative. */
 static void spans_are_never_negative(void **state)
 {
+	static const struct member passed[] = {
+		{ "idle_s", "2.0" },
+		{ "ending_in.in_s", "0.0" },
+		{ "server.probe.next_in_s", "0.0" },
+	};
+	static const struct member to_come[] = {
+		{ "idle_s", "0.0" },
+		{ "server.idle_s", "0.0" },
+	};
 	struct session_view view = half_closed();
-	json_t *session;
 
 	(void)state;
 	view.session.legs[CLIENT].acked_us = NOW - 2 * S;
 	view.ending.at_us = NOW - 1;
+	view.probes[SERVER].due_us = NOW - 1;
 	view.session.flows[SERVER].progress_us = NOW - 3 * S;
-	session = session_as_json(&view);
-	assert_string_equal(at(session, "idle_s"), "2.0");
-	assert_string_equal(at(session, "ending_in.in_s"), "0.0");
-	json_decref(session);
+	assert_session(&view, passed, COUNT(passed));
 	view.session.flows[SERVER].progress_us = NOW + 5;
-	session = session_as_json(&view);
-	assert_string_equal(at(session, "idle_s"), "0.0");
-	assert_string_equal(at(session, "server.idle_s"), "0.0");
-	json_decref(session);
+	assert_session(&view, to_come, COUNT(to_come));
 }
 
 static const char hostile[] = "a\"b\\c\n\x01\x1b[2J\x7f\xff\xc3\xa4\xe2\x82";
@@ -362,19 +424,17 @@ static void every_state_and_flow_has_its_word(void **state)
 	(void)state;
 	for (unsigned phase = 0; phase < SESSION_PHASES; phase++) {
 		for (unsigned flow = 0; flow < FLOW_STATES; flow++) {
-			char expected[32];
-			json_t *session;
+			char words[2][32];
+			const struct member members[] = { { "state", words[0] },
+							  { "server.flow", words[1] } };
 
 			view.session.phase = (uint8_t)phase;
 			view.session.flows[SERVER].state = (uint8_t)flow;
-			session = session_as_json(&view);
-			(void)snprintf(expected, sizeof(expected), "\"%s\"",
+			(void)snprintf(words[0], sizeof(words[0]), "\"%s\"",
 				       session_state_name(session_state(&view.session)));
-			assert_string_equal(at(session, "state"), expected);
-			(void)snprintf(expected, sizeof(expected), "\"%s\"",
+			(void)snprintf(words[1], sizeof(words[1]), "\"%s\"",
 				       flow_state_name((enum flow_state)flow));
-			assert_string_equal(at(session, "server.flow"), expected);
-			json_decref(session);
+			assert_session(&view, members, COUNT(members));
 		}
 	}
 }
@@ -659,12 +719,21 @@ static struct daemon *daemon_create(void)
 	return made;
 }
 
-static void daemon_destroy(struct daemon *daemon)
+static int set_up(void **state)
 {
+	*state = daemon_create();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct daemon *daemon = *state;
+
 	free(daemon->supervisor.crew.workers);
 	generation_unref(daemon->supervisor.generation);
 	registry_fini(&daemon->supervisor.registry);
 	free(daemon);
+	return 0;
 }
 
 static json_t *status_of(const struct daemon *daemon)
@@ -675,6 +744,14 @@ static json_t *status_of(const struct daemon *daemon)
 	return parse(&text);
 }
 
+static void assert_status(const struct daemon *daemon, const struct member *members, size_t count)
+{
+	json_t *status = status_of(daemon);
+
+	assert_values(status, members, count);
+	json_decref(status);
+}
+
 #define STATUS_MEMBERS                                                                   \
 	"version pid state started uptime_s config limits process log sessions workers " \
 	"listeners pools"
@@ -683,14 +760,13 @@ static json_t *status_of(const struct daemon *daemon)
 
 static void the_status_has_its_members(void **state)
 {
-	struct daemon *daemon = daemon_create();
+	struct daemon *daemon = *state;
 	json_t *status = status_of(daemon);
 	const json_t *listener = json_array_get(json_object_get(status, "listeners"), 0);
 	const json_t *dead = json_object_get(listener, "dead_peers");
 	const json_t *pool = json_array_get(json_object_get(status, "pools"), 0);
 	const json_t *server = json_array_get(json_object_get(pool, "servers"), 0);
 
-	(void)state;
 	assert_members(status, STATUS_MEMBERS);
 	assert_members(json_object_get(status, "config"),
 		       "path loaded reloads failed_reloads last_reload_ok can_reload");
@@ -714,7 +790,6 @@ static void the_status_has_its_members(void **state)
 	assert_members(json_object_get(server, "connects"),
 		       "ok refused timeout unreachable failed");
 	json_decref(status);
-	daemon_destroy(daemon);
 }
 
 static void the_status_has_the_facts(void **state)
@@ -735,12 +810,16 @@ static void the_status_has_the_facts(void **state)
 		{ "workers.1", "{\"index\":1,\"sessions\":8,\"buffer_bytes\":65536,\"pipes\":0,"
 			       "\"open_fds\":19,\"accept_pauses\":2}" },
 	};
-	struct daemon *daemon = daemon_create();
+	static const struct member draining[] = {
+		{ "state", "\"draining\"" },
+		{ "config.can_reload", "true" },
+		{ "config.last_reload_ok", "false" },
+	};
+	struct daemon *daemon = *state;
 	struct worker *worker = &daemon->supervisor.crew.workers[1];
 	json_t *status;
 	double uptime;
 
-	(void)state;
 	daemon->supervisor.reloads = 3;
 	daemon->supervisor.failed_reloads = 1;
 	daemon->supervisor.is_last_reload_ok = true;
@@ -760,12 +839,7 @@ static void the_status_has_the_facts(void **state)
 	daemon->supervisor.state = SUPERVISOR_DRAINING;
 	daemon->supervisor.can_reload = true;
 	daemon->supervisor.is_last_reload_ok = false;
-	status = status_of(daemon);
-	assert_string_equal(at(status, "state"), "\"draining\"");
-	assert_string_equal(at(status, "config.can_reload"), "true");
-	assert_string_equal(at(status, "config.last_reload_ok"), "false");
-	json_decref(status);
-	daemon_destroy(daemon);
+	assert_status(daemon, draining, COUNT(draining));
 }
 
 static void listeners_of_old_configurations_stay(void **state)
@@ -781,20 +855,19 @@ static void listeners_of_old_configurations_stay(void **state)
 		{ "listeners.2.listen", "[\"127.0.0.1:8081\"]" },
 		{ "listeners.2.pool", "\"new\"" },
 	};
-	struct daemon *daemon = daemon_create();
+	/* Nothing is bound any more. */
+	static const struct member draining[] = {
+		{ "listeners.0.listen", "[]" },
+		{ "listeners.0.pool", "\"app\"" },
+	};
+	struct daemon *daemon = *state;
 	json_t *status = status_of(daemon);
 
-	(void)state;
 	assert_values(status, members, COUNT(members));
 	assert_int_equal(json_array_size(json_object_get(status, "listeners")), 3);
 	json_decref(status);
-	/* Draining: nothing is bound any more. */
 	daemon->supervisor.sockets.count = 0;
-	status = status_of(daemon);
-	assert_string_equal(at(status, "listeners.0.listen"), "[]");
-	assert_string_equal(at(status, "listeners.0.pool"), "\"app\"");
-	json_decref(status);
-	daemon_destroy(daemon);
+	assert_status(daemon, draining, COUNT(draining));
 }
 
 static void count_traffic(struct counters *counters)
@@ -844,12 +917,11 @@ static void listeners_have_their_counts(void **state)
 		{ "dead_peers.server",
 		  "{\"keepalive\":28,\"user_timeout\":30,\"probe\":32,\"link\":34}" },
 	};
-	struct daemon *daemon = daemon_create();
+	struct daemon *daemon = *state;
 	const struct tally *gone = daemon->supervisor.registry.tallies->next;
 	const json_t *listener;
 	json_t *status;
 
-	(void)state;
 	assert_string_equal(gone->name, "gone");
 	for (size_t i = 0; i < WORKERS; i++)
 		count_traffic(&gone->workers_counters[i]);
@@ -861,7 +933,6 @@ static void listeners_have_their_counts(void **state)
 				 sum_of(json_object_get(listener, "endings")));
 	assert_string_equal(at(status, "sessions"), "30");
 	json_decref(status);
-	daemon_destroy(daemon);
 }
 
 static void servers_have_their_values(void **state)
@@ -884,13 +955,12 @@ static void servers_have_their_values(void **state)
 		{ "servers.2.pool", "\"new\"" },
 		{ "servers.2.name", "\"127.0.0.1:2\"" },
 	};
-	struct daemon *daemon = daemon_create();
+	struct daemon *daemon = *state;
 	const struct generation *generation = daemon->supervisor.generation;
 	struct pool_load *load = generation->pools[0].loads[0];
 	struct text text = { 0 };
 	json_t *servers;
 
-	(void)state;
 	atomic_init(&load->sessions, 4);
 	for (unsigned i = 0; i < POOL_RESULTS; i++)
 		atomic_init(&load->connects[i], 10 + i);
@@ -905,15 +975,13 @@ static void servers_have_their_values(void **state)
 	assert_int_equal(json_array_size(json_object_get(servers, "servers")), 1);
 	assert_string_equal(at(servers, "servers.0.pool"), "\"new\"");
 	json_decref(servers);
-	daemon_destroy(daemon);
 }
 
 static void a_server_is_up_unless_in_maintenance(void **state)
 {
-	struct daemon *daemon = daemon_create();
+	struct daemon *daemon = *state;
 	const struct pool *pool = &daemon->supervisor.generation->pools[0];
 
-	(void)state;
 	for (unsigned i = 0; i < POOL_STATES; i++) {
 		struct text text = { 0 };
 		json_t *server;
@@ -927,7 +995,6 @@ static void a_server_is_up_unless_in_maintenance(void **state)
 		assert_int_equal(json_is_true(json_object_get(server, "up")), i != POOL_MAINT);
 		json_decref(server);
 	}
-	daemon_destroy(daemon);
 }
 
 /* ---- no memory ------------------------------------------------------------------------------- */
@@ -946,11 +1013,10 @@ static void *scarce_malloc(size_t size)
  * what is not given back. */
 static void without_memory_there_is_no_answer(void **state)
 {
-	struct daemon *daemon = daemon_create();
+	struct daemon *daemon = *state;
 	size_t allowed = 0;
 	json_t *status = NULL;
 
-	(void)state;
 	json_set_alloc_funcs(scarce_malloc, free);
 	for (; !status && allowed < 100000; allowed += 1 + allowed / 40) {
 		struct text text = { 0 };
@@ -968,7 +1034,6 @@ static void without_memory_there_is_no_answer(void **state)
 	assert_true(allowed > 100);
 	assert_members(status, STATUS_MEMBERS);
 	json_decref(status);
-	daemon_destroy(daemon);
 }
 
 int main(void)
@@ -978,6 +1043,7 @@ int main(void)
 		cmocka_unit_test(a_session_has_its_values),
 		cmocka_unit_test(a_brief_session_leaves_out_what_costs),
 		cmocka_unit_test(what_there_is_none_of_is_null),
+		cmocka_unit_test(a_probe_in_each_mode),
 		cmocka_unit_test(half_closed_time_stands_still_when_closing),
 		cmocka_unit_test(spans_are_never_negative),
 		cmocka_unit_test(hostile_names_stay_text),
@@ -988,13 +1054,16 @@ int main(void)
 		cmocka_unit_test(every_ending_and_detector_has_its_word),
 		cmocka_unit_test(times_are_rfc_3339),
 		cmocka_unit_test(seconds_have_one_shape),
-		cmocka_unit_test(the_status_has_its_members),
-		cmocka_unit_test(the_status_has_the_facts),
-		cmocka_unit_test(listeners_of_old_configurations_stay),
-		cmocka_unit_test(listeners_have_their_counts),
-		cmocka_unit_test(servers_have_their_values),
-		cmocka_unit_test(a_server_is_up_unless_in_maintenance),
-		cmocka_unit_test(without_memory_there_is_no_answer),
+		cmocka_unit_test_setup_teardown(the_status_has_its_members, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_status_has_the_facts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(listeners_of_old_configurations_stay, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(listeners_have_their_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(servers_have_their_values, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_server_is_up_unless_in_maintenance, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(without_memory_there_is_no_answer, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

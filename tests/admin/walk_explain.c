@@ -23,6 +23,9 @@ struct walk {
 	struct session_view view;
 	uint32_t in_kernel[SIDES]; /* for that side, and not acknowledged: never more than the model
 				    * holds for possible */
+	uint32_t behind[SIDES];    /* a probe: what went to that side after the last one */
+	bool is_probed[SIDES];
+	bool is_spared; /* idle passed, and nothing has moved since */
 	char text[EXPLANATION_MAX];
 };
 
@@ -72,6 +75,53 @@ static uint32_t held_for(const struct walk *walk, enum side side)
 	const struct model_peer *source = &walk->model.peers[other(side)];
 
 	return source->read - source->written - source->discarded;
+}
+
+/* What the other peer sent, and the FIN, of that which its kernel holds for a side. A probe goes
+ * before them. */
+static uint32_t sent_in_kernel(const struct walk *walk, enum side side)
+{
+	uint32_t in_kernel = walk->in_kernel[side];
+
+	if (walk->is_probed[side] && in_kernel > walk->behind[side])
+		return walk->behind[side];
+	return in_kernel;
+}
+
+static void check_probes(const struct walk *walk, enum side side)
+{
+	const struct probe_view *probe = &walk->view.probes[side];
+	bool is_awaited = probe->is_on && probe->mode == PROBE_AWAITING;
+
+	if (says(walk, "the %s has not acknowledged a probe", side))
+		require(walk, walk->in_kernel[side] > 0 && sent_in_kernel(walk, side) == 0,
+			"it is no probe");
+	if (says(walk, "the %s has not acknowledged", side) &&
+	    !says(walk, "the %s has not acknowledged a probe", side))
+		require(walk, sent_in_kernel(walk, side) > 0, "it is a probe");
+	if (says(walk, "a probe was sent to the %s", side))
+		require(walk, is_awaited && !walk->view.is_brief, "no answer is awaited");
+	if (says(walk, "without which the %s is dead", side))
+		require(walk, is_awaited && probe->is_fatal, "its silence is not held against it");
+}
+
+/* What is said of the deaths to come and of deadlines that spare. */
+static void check_outlook(const struct walk *walk)
+{
+	const struct session_view *view = &walk->view;
+	unsigned unanswered = 0;
+
+	for (enum side side = CLIENT; side < SIDES; side++)
+		if (view->dead_after_us[side] > 0)
+			unanswered |= view->tcp[side].retransmits | view->tcp[side].probes;
+	if (strstr(walk->text, "taken for dead"))
+		require(walk, unanswered > 0 && !view->is_brief, "nothing is unanswered");
+	if (strstr(walk->text, "spared by"))
+		require(walk, walk->is_spared && view->is_sparing_alive, "it was not spared");
+	if (strstr(walk->text, "is put off"))
+		require(walk, !walk->is_spared && view->is_sparing_alive, "it is not put off");
+	if (strstr(walk->text, "; idle ends it"))
+		require(walk, !view->is_sparing_alive, "it does not, where both are alive");
 }
 
 static void check_side(const struct walk *walk, enum side side)
@@ -164,6 +214,19 @@ static void ask_kernel(struct walk *walk, enum side side)
 	tcp->last_heard_ms = (uint32_t)any(100000);
 }
 
+/* What a configuration may ask for, and how its probes may stand. */
+static void configure(struct walk *walk, enum side side)
+{
+	walk->view.dead_after_us[side] = (int64_t)any(3) * 50 * SECOND_US;
+	walk->view.probes[side] = (struct probe_view){
+		.is_on = any(2) == 0,
+		.mode = (uint8_t)any(PROBE_MODES),
+		.is_fatal = any(2) == 0,
+		.sent_us = walk->model.now_us - SECOND_US,
+		.due_us = walk->model.now_us + (int64_t)any(5) * SECOND_US,
+	};
+}
+
 static void look_at(struct walk *walk)
 {
 	struct policy policy = { .buffer_bytes = 4096 };
@@ -175,13 +238,18 @@ static void look_at(struct walk *walk)
 	walk->view.server_name = "big";
 	walk->view.is_brief = any(4) == 0;
 	walk->view.ending = deadline_ending_next(&walk->model.session, &policy);
-	for (enum side side = CLIENT; side < SIDES; side++)
+	walk->view.is_sparing_alive = any(2) == 0;
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		configure(walk, side);
 		ask_kernel(walk, side);
+	}
 	explain_session(&walk->view, walk->text);
 	sentences++;
 	check_whole(walk);
+	check_outlook(walk);
 	for (enum side side = CLIENT; side < SIDES; side++) {
 		check_side(walk, side);
+		check_probes(walk, side);
 		check_nothing_is_missing(walk, side);
 	}
 }
@@ -211,12 +279,24 @@ static bool find_move(const struct walk *walk, struct move *ret_move)
 }
 
 /* What a move sends goes to the kernel. */
-static void follow(struct walk *walk, const struct model *before)
+static void follow(struct walk *walk, const struct move *move, const struct model *before)
 {
-	for (enum side side = CLIENT; side < SIDES; side++)
-		if (walk->model.peers[side].unacked > before->peers[side].unacked)
-			walk->in_kernel[side] +=
-				walk->model.peers[side].unacked - before->peers[side].unacked;
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		uint32_t unacked = walk->model.peers[side].unacked;
+
+		if (unacked <= before->peers[side].unacked)
+			continue;
+		walk->in_kernel[side] += unacked - before->peers[side].unacked;
+		walk->behind[side] += unacked - before->peers[side].unacked;
+	}
+	if (move->kind == MOVE_INJECT) {
+		walk->is_probed[move->side] = true;
+		walk->behind[move->side] = 0;
+	}
+	if (move->kind == MOVE_SPARE)
+		walk->is_spared = true;
+	else if (session_progress_us(&walk->model.session) > session_progress_us(&before->session))
+		walk->is_spared = false;
 }
 
 static void go(void)
@@ -237,7 +317,7 @@ static void go(void)
 		walk.model.now_us += (int64_t)any(2 * SECOND_US);
 		broken = model_apply(&walk.model, &move);
 		require(&walk, !broken, broken ? broken : "");
-		follow(&walk, &before);
+		follow(&walk, &move, &before);
 	}
 }
 

@@ -13,7 +13,7 @@ from lib.control import Controlled, ControlledFinback
 from lib.peers import TIMEOUT, Backend, Peer, SilentBackend, eventually, format_address
 
 BRIEF_LACKS = {"explanation"}
-SIDE_LACKS = {"tcp", "local_address"}
+SIDE_LACKS = {"tcp", "local_address", "dead_after_s", "probe"}
 
 
 def ids(sessions):

@@ -18,12 +18,16 @@ TCP = {"state": "FIN_WAIT2", "rtt_us": 120, "unacked_bytes": 0, "unsent_bytes": 
        "unread_bytes": 0, "retransmits": 0, "total_retransmits": 3, "probes": 0,
        "last_heard_ms": 41000}
 
+PROBE = {"protocol": "mqtt", "mode": "watching", "sent": 12, "replies": 12, "last_reply_s": 50.25,
+         "awaiting_s": None, "next_in_s": 9.5}
+
 
 def session(number, state="open", **more):
     """A session as the daemon describes it; `age_s` is what it is when the daemon starts."""
     side = {"address": f"10.1.{number // 250 % 250}.{number % 250}:5000", "local_address":
             "192.0.2.1:8080", "flow": "open", "bytes": 1000 + number, "idle_s": 1.5,
-            "ended_s": None, "held_bytes": 0, "tcp": TCP}
+            "ended_s": None, "held_bytes": 0, "tcp": TCP, "dead_after_s": 120.0,
+            "probe": None}
     return {"id": number, "listener": "web", "pool": "web", "server_name": "10.0.0.5:9000",
             "state": state, "worker": 0, "age_s": 100.0 + number, "idle_s": 1.5,
             "half_closed_s": 42.0 if state.startswith("half") else None, "connects": 1,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ctl import OK, Terminal, ctl
-from mock_daemon import STATES, Mock, session, status
+from mock_daemon import PROBE, STATES, Mock, session, status
 
 MANY = 2500
 
@@ -111,7 +111,8 @@ def test_table_fits_the_terminal(columns):
 def test_one_session_fits_the_terminal(columns):
     one = session(7, explanation="a sentence of many words " * 12, server_name="s" * 70)
     one["client"] = {**one["client"], **LONG}
-    one["server"] = {**one["server"], "address": "unix", "local_address": None, "tcp": None}
+    one["server"] = {**one["server"], "address": "unix", "local_address": None, "tcp": None,
+                     "probe": PROBE}
     with Mock([one]) as mock:
         with Terminal("session", 7, socket=mock.path, columns=columns, lines=60) as terminal:
             terminal.wait_exit()
@@ -121,6 +122,8 @@ def test_one_session_fits_the_terminal(columns):
             middle = next(line for line in lines if "CLIENT" in line).index("SERVER")
             facts = [line for line in lines if line.startswith(("address", "TCP state", "unsent"))]
             assert [line[middle:] for line in facts] == ["unix", "-", "-"]
+            assert [line[middle:] for line in lines[-3:]] == ["mqtt, watching", "12, replies 12",
+                                                              "in 9.5s"]
             assert all(line[middle - 2:middle] == "  " for line in facts)
             assert "[20" in facts[0] and "535" in facts[0]
         plain = ctl("session", 7, socket=mock.path).stdout

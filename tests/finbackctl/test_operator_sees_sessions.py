@@ -98,14 +98,66 @@ def test_one_session_is_explained(relay):
     assert re.search(r"^bytes from it +100 +5$", text, re.M)
     assert re.search(r"^TCP state +CLOSE_WAIT +FIN_WAIT2$", text, re.M)
     assert re.search(r"^flow ended +\d+\.\ds ago +-$", text, re.M)
+    assert re.search(r"^dead after +2m0s +2m0s$", text, re.M)
+    assert "application probe" not in text
     one = json.loads(relay.ctl("session", 2, "--json"))
     assert one["id"] == 2 and one["client"]["bytes"] == 100 and "explanation" in one
+
+
+def test_application_probe_is_shown():
+    probe = {"protocol": "lines", "send": "NOOP\r\n", "expect": "OK\r\n", "interval": "500ms",
+             "answer": "1h"}
+    with ControlledRelay(server={"probe": probe}) as relay:
+        client, server = relay.pair()
+        client.send(b"hello\r\n")
+        assert server.receive(7) == b"hello\r\n"
+        server.send(b"hi\r\n")
+        assert client.receive(4) == b"hi\r\n"
+        assert server.receive(6) == b"NOOP\r\n"
+        text = relay.ctl("session", 1)
+        assert re.search(r"a probe was sent to the server (\d+\.\d|\d+|under 0\.1) s ago and has no "
+                         r"answer yet", " ".join(text.split("\n\n")[0].split()))
+        assert re.search(r"^application probe +- +lines, awaiting$", text, re.M)
+        assert re.search(r"^probes sent +- +1, replies 0$", text, re.M)
+        assert re.search(r"^next probe +- +no answer for \d+\.\ds$", text, re.M)
+        server.send(b"OK\r\n")
+        eventually(lambda: relay.listed()[0]["server"]["probe"]["replies"] == 1, "a reply")
+        assert relay.listed()[0]["client"]["probe"] is None
+        client.send(b"STARTTLS\r\n")  # what comes after it is not for reading
+        eventually(lambda: relay.listed()[0]["server"]["probe"]["mode"] == "off", "off")
+        assert re.search(r"^application probe +- +lines, off$\n^probes sent .*\n^next probe +- +-$",
+                         relay.ctl("session", 1), re.M)
+
+
+def test_what_finds_dead_peers_is_shown():
+    probe = {"protocol": "lines", "send": "NOOP\r\n", "interval": "1h"}
+    sides = {"client": {"keepalive": {"idle": "20s"}},
+             "server": {"dead_after": "1d", "probe": probe}}
+    with ControlledRelay(**sides) as relay:
+        relay.greeted_sides("client")
+        one = relay.listed()[0]
+        assert one["client"]["dead_after_s"] is None and one["server"]["dead_after_s"] == 86400
+        assert 3600 * 7 / 8 - 60 < one["server"]["probe"]["next_in_s"] <= 3600
+    with ControlledRelay(server_family="unix", client={"dead_after": "0"}) as relay:
+        relay.greeted_sides("client")
+        assert relay.listed()[0]["client"]["dead_after_s"] is None
+        assert relay.listed()[0]["server"]["dead_after_s"] is None
+
+
+def test_idle_that_spares_is_explained():
+    with ControlledRelay(timeouts={"idle": "1h", "idle_spares_alive": True}) as relay:
+        relay.greeted_sides("client")
+        assert relay.listed()[0]["ending_in"]["deadline"] == "idle"
+        eventually(lambda: re.search(r"; idle is due in \d+ min( \d+ s)?, and is put off while both "
+                                     r"peers are known to be alive$",
+                                     relay.listed()[0]["explanation"]), "the explanation")
 
 
 def test_brief_leaves_out_what_is_costly(relay):
     whole, brief = relay.listed()[0], relay.listed("--brief")[0]
     assert "explanation" in whole and whole["client"]["tcp"]
     assert "explanation" not in brief and "tcp" not in brief["client"]
+    assert "probe" in whole["client"] and "probe" not in brief["client"]
 
 
 def test_session_that_is_not_there(relay):

@@ -217,11 +217,11 @@ def test_explanation_scrolls_where_it_does_not_fit(mock):
     with top(mock, lines=12) as terminal:
         terminal.wait(lambda me: ids(me)[:1] == [8])
         terminal.press("enter").wait("word word")
-        assert "last heard" not in terminal.text
+        assert "dead after" not in terminal.text
         terminal.press("page down", "page down", "page down", "page down", "page down", "down")
-        terminal.wait("last heard")
+        terminal.wait("dead after")
         assert "word word" not in terminal.text
-        terminal.press("up").wait(lambda me: "last heard" not in me.text)
+        terminal.press("up").wait(lambda me: "dead after" not in me.text)
         terminal.press("page up", "page up", "page up", "page up", "page up")
         terminal.wait(lambda me: me.lines[0].startswith("word word"))
 

@@ -30,7 +30,7 @@ ENDINGS = (
 DETECTORS = ("keepalive", "user_timeout", "probe", "link")
 CONNECTS = ("ok", "refused", "timeout", "unreachable", "failed")
 BRIEF_LEAVES_OUT = ("explanation",)
-SIDE_BRIEF_LEAVES_OUT = ("tcp", "local_address")
+SIDE_BRIEF_LEAVES_OUT = ("tcp", "dead_after_s", "probe", "local_address")
 
 
 def tcp(**changes):
@@ -39,9 +39,15 @@ def tcp(**changes):
             "last_heard_ms": 1000, **changes}
 
 
+def probe(**changes):
+    return {"protocol": "mqtt", "mode": "watching", "sent": 1200, "replies": 1199,
+            "last_reply_s": 50.0, "awaiting_s": None, "next_in_s": 9.5, **changes}
+
+
 def side(address, **changes):
     return {"address": address, "local_address": "192.0.2.1:8080", "flow": "open", "bytes": 0,
-            "idle_s": 1.0, "ended_s": None, "held_bytes": 0, "tcp": tcp(), **changes}
+            "idle_s": 1.0, "ended_s": None, "held_bytes": 0, "tcp": tcp(),
+            "dead_after_s": 120.0, "probe": None, **changes}
 
 
 def session(number, **changes):

@@ -4,7 +4,7 @@ can be told from its ground, and everything can be reached."""
 import pytest
 
 from browser import Keys
-from mock_daemon import ended, listener, server, session, side
+from mock_daemon import ended, listener, probe, server, session, side
 
 # Of every text that is seen: the contrast with its ground (WCAG 2.2, 1.4.3) and what was required.
 CONTRASTS = """
@@ -72,7 +72,8 @@ def full(mock):
                     ending_in={"deadline": "half_closed_max", "in_s": 3599.0},
                     client=side(f"[2001:db8:1234:5678:9abc:def0:1234:{number:x}]:51234",
                                 flow=("open", "draining", "finished", "broken")[number % 4],
-                                held_bytes=number % 2 * 70000))
+                                held_bytes=number % 2 * 70000,
+                                probe=probe(protocol="postgresql", sent=123456, replies=123455)))
             for number in range(1, 40)]
         mock.ended = [ended(100 + index, name) for index, name in
                       enumerate(mock.listeners[0]["endings"])]

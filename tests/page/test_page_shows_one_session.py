@@ -4,7 +4,7 @@ under an address of its own; and its ending when it is over."""
 import pytest
 
 from browser import Keys
-from mock_daemon import Refusal, ended, session, side, tcp
+from mock_daemon import Refusal, ended, probe, session, side, tcp
 
 HALF_CLOSED = session(
     42, state="half_closed_client", worker=3, age_s=301.5, idle_s=41.0, half_closed_s=42.0,
@@ -77,6 +77,21 @@ def test_opens_by_link(browser, one):
     assert of_sides(browser, "Ended") == ("42 s ago", "–")
     assert of_sides(browser, "Round trip") == ("120 µs", "1.8 ms")
     assert of_sides(browser, "Retransmits")[1] == "2 now, 9 in all"
+    assert of_sides(browser, "Taken for dead") == ("after 2 min 0 s", "after 2 min 0 s")
+
+
+@pytest.mark.parametrize("changes, words", (
+    ({}, "mqtt, watching, 1,200 sent, 1,199 replies, next in 10 s"),
+    ({"mode": "awaiting", "replies": 1, "awaiting_s": 3.2, "next_in_s": None},
+     "mqtt, awaiting, 1,200 sent, 1 reply, no answer for 3.2 s"),
+    ({"protocol": "redis", "mode": "off", "replies": 0, "next_in_s": None},
+     "redis, off, 1,200 sent"),
+))
+def test_shows_the_application_probe(browser, mock, changes, words):
+    with mock.changing():
+        mock.sessions = [session(42, server=side("10.0.0.5:9000", probe=probe(**changes)))]
+    open_one(browser, mock)
+    browser.wait(lambda: of_sides(browser, "Application probe") == ("–", words), words)
 
 
 def test_keyboard_opens_and_closes(browser, one):

@@ -81,6 +81,11 @@ finback_connects_total{{pool="app",server="one",result="ok"}} 0
 finback_sessions_active{{listener="web",state="half_closed_client"}} 99
 finback_sessions_active{{listener="web",state="open"}} 0
 finback_dead_peers_total{{listener="web",side="client",detector="keepalive"}} {many}
+finback_dead_peers_total{{listener="web",side="server",detector="probe"}} {many}
+finback_probes_sent_total{{listener="web",side="server"}} {many}
+finback_probe_replies_total{{listener="web",side="server"}} {starts}
+finback_sessions_ended_total{{listener="web",ending="first_byte_timeout"}} {most}
+finback_sessions_ended_total{{listener="web",ending="evicted"}} {many}
 finback_sessions_ended_total{{listener="web",ending="client_dead"}} {many}
 finback_sessions_ended_total{{listener="web",ending="limited"}} {many}
 finback_sessions_ended_total{{listener="web",ending="no_server"}} {many}
@@ -99,7 +104,7 @@ class SickDaemon:
             def do_GET(self):
                 nonlocal scrapes
                 scrapes += 1
-                text = SICK.format(starts=scrapes, many=scrapes * 100)
+                text = SICK.format(starts=scrapes, many=scrapes * 100, most=scrapes * 1000)
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(text.encode())
@@ -140,7 +145,8 @@ def test_what_is_told_names_names_and_numbers(impatient_rules):
             assert not re.search(r"<error|<no value>|{{|}}|NaN|\s{2}", text), text
             print(f"{alert['labels']['alertname']}: {text}")
     for name, word in (("FinbackHalfOpen", "clients"), ("FinbackServerFails", "app/one"),
-                       ("FinbackDescriptorsNearLimit", "99%"), ("FinbackRefuses", "web")):
+                       ("FinbackDescriptorsNearLimit", "99%"), ("FinbackRefuses", "web"),
+                       ("FinbackPeersHang", "servers"), ("FinbackProbesUnanswered", "servers")):
         assert any(word in alert["annotations"]["summary"] + alert["annotations"]["description"]
                    for alert in alerts if alert["labels"]["alertname"] == name), name
 

@@ -10,7 +10,7 @@
  */
 
 /* Every sentence fits, with its NUL; a name longer than 64 bytes is cut. */
-#define EXPLANATION_MAX 512
+#define EXPLANATION_MAX 1024
 
 /* Writes the sentence, without a capital and a full stop: "the client finished sending 42 s ago;
  * finback waits for the server, which acknowledged everything and has sent nothing for 41 s;

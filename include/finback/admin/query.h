@@ -24,7 +24,8 @@ enum query_name {
 	QUERY_NAMES
 };
 
-/* Not to be copied: the filter points into it, and so does a survey with this filter. */
+/* Copied by query_copy() alone: the filter points into it, and so does a survey with this filter.
+ */
 struct query {
 	struct survey_filter filter;
 	size_t limit;   /* 1 to QUERY_LIMIT_MAX */
@@ -46,6 +47,9 @@ int query_add(struct query *query, const char *name, const char *value, char why
 /* After the last one: whether they go together, and with this many workers. Returns 0; or -EINVAL
  * with a sentence in `why`. */
 int query_check(const struct query *query, size_t workers, char why[QUERY_WHY_MAX]);
+
+/* Makes `ret` the same. */
+void query_copy(struct query *ret, const struct query *from);
 
 /* The text of `after` for a list that goes on with this worker, above this id; 0: from its first
  * one on. Returns `text`. */

@@ -34,8 +34,8 @@ json_t *render_server(const struct pool *pool, size_t server);
  * returned: numbers keep the shape they have in sessions. NULL (no memory) makes the text short. */
 void render_value(struct text *text, json_t *value);
 
-/* Appends one live session, an object; without `explanation`, `tcp` and `local_address` where the
- * view is brief. No comma before or after it. */
+/* Appends one live session, an object; without `explanation`, `local_address`, `tcp`,
+ * `dead_after_s` and `probe` where the view is brief. No comma before or after it. */
 void render_session(struct text *text, const struct session_view *view);
 
 /* Appends one that has ended. `now_us` (CLOCK_MONOTONIC) and `now` (CLOCK_REALTIME) are the same

@@ -4,6 +4,7 @@
 #include <finback/engine/deadline.h>
 #include <finback/engine/ending.h>
 #include <finback/engine/endpoint.h>
+#include <finback/engine/probe.h>
 #include <finback/engine/session.h>
 #include <finback/engine/side.h>
 #include <finback/io/liveness.h>
@@ -17,6 +18,19 @@
  * as long as the process relays.
  */
 
+/* The application probe towards one side, as it stands. */
+struct probe_view {
+	int64_t due_us;      /* watching: the next one; awaiting: the answer; 0: nothing is due */
+	int64_t sent_us;     /* awaiting: when it was sent */
+	int64_t answered_us; /* the last answer; 0: none came */
+	uint32_t sent;
+	uint32_t replies;
+	uint8_t protocol; /* enum probe_protocol */
+	uint8_t mode;     /* enum probe_mode */
+	bool is_on;       /* false: this side has none, and all else is 0 */
+	bool is_fatal;    /* on_silence = "end": without an answer in time the side is dead */
+};
+
 struct session_view {
 	struct session session;
 	int64_t now_us; /* CLOCK_MONOTONIC, when it was copied */
@@ -26,7 +40,10 @@ struct session_view {
 	size_t worker;             /* its index */
 	struct deadline_at ending; /* the next deadline that would end it, or its connect attempt */
 	bool is_retrying;          /* waits before it tries the same server again */
-	bool is_brief;             /* without the following: */
+	int64_t dead_after_us[SIDES];    /* 0: off, no TCP, or keepalive has its own */
+	bool is_sparing_alive;           /* timeouts.idle_spares_alive */
+	bool is_brief;                   /* without the following: */
+	struct probe_view probes[SIDES]; /* by the side they go to */
 	struct endpoint locals[SIDES];
 	struct tcp_facts tcp[SIDES]; /* state 0: not a TCP socket, or there is none */
 };
