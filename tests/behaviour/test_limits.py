@@ -24,7 +24,7 @@ def test_max_sessions(where, workers):
         server.half_close()
         client.read_to_eof()
         relay.wait_session(ending="complete")
-        client, server = relay.pair()
+        client, server = relay.let_in()
         client.send(b"there is room again")
         assert server.receive(19) == b"there is room again"
         for client, server in pairs:

@@ -1,32 +1,17 @@
 """A connection is embryonic until its server is connected and its client has said something. Beyond
 max_embryonic of them a connection is reset as `limited`; others are not."""
 
-import select
 import time
 
 import pytest
 
 from lib.daemon import Relay
-from lib.peers import TIMEOUT, Backend, SilentBackend
-
-
-def let_in(relay):
-    """A session, soon: a place is given back a moment after the byte or the end that does it was
-    seen outside, so a client that is refused tries again."""
-    for _ in range(50):
-        client = relay.connect()
-        ready = select.select([relay.backend.sock, client.sock], [], [], TIMEOUT)[0]
-        assert ready, "neither served nor reset"
-        if relay.backend.sock in ready:
-            return client, relay.backend.accept()
-        client.expect_reset()
-        time.sleep(0.05)
-    raise AssertionError("no place is given back")
+from lib.peers import Backend, SilentBackend
 
 
 def spoken(relay):
     """A session that is embryonic no more."""
-    client, server = let_in(relay)
+    client, server = relay.let_in()
     client.send(b"hello")
     assert server.receive(5) == b"hello"
     return client, server
@@ -42,7 +27,7 @@ def expect_refused(relay, count):
 def test_silent_clients_are_refused_beyond_the_limit(workers):
     with Relay(workers=workers, max_embryonic=3) as relay:
         before = spoken(relay)
-        silent = [let_in(relay) for _ in range(3)]
+        silent = [relay.let_in() for _ in range(3)]
         for number in range(4):
             expect_refused(relay, number + 1)
         relay.backend.expect_nobody(0.1)
@@ -59,11 +44,11 @@ def test_each_that_speaks_makes_room(workers):
     with Relay(workers=workers, max_embryonic=2) as relay:
         for _ in range(8):
             spoken(relay)
-        silent = [let_in(relay) for _ in range(2)]
+        silent = [relay.let_in() for _ in range(2)]
         expect_refused(relay, 1)
         silent[0][0].send(b"at last")
         assert silent[0][1].receive(7) == b"at last"
-        let_in(relay)
+        relay.let_in()
         expect_refused(relay, 2)
 
 
@@ -86,7 +71,7 @@ def test_an_end_of_file_counts_as_spoken():
     with Relay(max_embryonic=1) as relay:
         pairs = []
         for _ in range(3):
-            client, server = let_in(relay)
+            client, server = relay.let_in()
             client.half_close()
             assert server.read_to_eof() == b""
             pairs.append((client, server))
@@ -139,7 +124,7 @@ def test_those_that_end_as_embryos_make_room(how):
                 relay.connect().expect_reset()
                 relay.wait_session(count=number, ending="connect_refused")
                 continue
-            client, server = let_in(relay)
+            client, server = relay.let_in()
             (client if how == "client resets" else server).reset()
             relay.wait_session(count=number, ending=how.replace(" resets", "_reset"))
 
@@ -171,7 +156,7 @@ class TestReload:
                 client.send(b"x")
                 assert server.receive(1) == b"x"
             for _ in range(2):
-                let_in(relay)
+                relay.let_in()
             expect_refused(relay, 4)
 
     def test_a_lower_limit_refuses_until_there_are_fewer(self):
@@ -182,7 +167,7 @@ class TestReload:
                 expect_refused(relay, number + 1)
                 client.send(b"x")
                 assert server.receive(1) == b"x"
-            let_in(relay)
+            relay.let_in()
             expect_refused(relay, 4)
 
 

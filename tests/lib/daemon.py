@@ -11,6 +11,7 @@ import ctypes
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -423,6 +424,19 @@ class Relay(Finback):
         """A session: (client, server)."""
         client = self.connect(receive_buffer=self.receive_buffer)
         return client, self.backend.accept()
+
+    def let_in(self):
+        """A session, soon: (client, server). A place under a limit is given back a moment after the
+        byte, or the end, that does it was seen outside; who is refused till then tries again."""
+        for _ in range(50):
+            client = self.connect()
+            ready = select.select([self.backend.sock, client.sock], [], [], TIMEOUT)[0]
+            assert ready, "neither served nor reset"
+            if self.backend.sock in ready:
+                return client, self.backend.accept()
+            client.expect_reset()
+            time.sleep(0.05)
+        raise AssertionError("no place is given back")
 
     def sides(self, first):
         """A session: the peer on the side `first` ("client" or "server"), and the other one."""
