@@ -15,6 +15,7 @@ import re
 import socket
 import subprocess
 
+from lib.control import Control
 from lib.daemon import Finback
 from lib.peers import Backend, Peer, format_address
 from lib.timing import NOISE
@@ -46,6 +47,10 @@ VANISH = "meta l4proto tcp drop"
 BUT_RESETS = "meta l4proto tcp tcp flags & rst == 0 drop"
 LOSE_RESETS = "tcp flags & rst == rst drop"
 FORGET = "meta l4proto tcp reject with tcp reset"
+LOSE_LONG = "meta l4proto tcp meta length > 150 drop"   # with more than a few bytes of data
+
+SAMPLE = re.compile(r"(\w+)\{([^}]*)\} (\S+)")     # of the metrics
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def lose(percent):
@@ -180,6 +185,12 @@ class Lab:
             host.ip(*(f"route change {network[side]} dev {device} {RETRANSMIT_EARLY[family]}"
                       for family, network in NETWORK.items()))
 
+    def bound_retransmission(self, side):
+        """From now on sockets on that host never wait long to send again what was lost, where the
+        kernel has a bound for it. Much less, and the kernel would soon give up."""
+        with contextlib.suppress(FileNotFoundError):
+            self.hosts[side].sysctl("ipv4/tcp_rto_max_ms", "10000")
+
     def vanish(self, side):
         """The host is gone without a word."""
         self.fault(side, towards=VANISH, away=VANISH)
@@ -241,13 +252,20 @@ class Relay(Finback):
         self.lab = lab
         self.receive_buffer = receive_buffer
         if servers is None:
-            self.backend = self.own(Server(lab, SERVER[family], receive_buffer=receive_buffer))
+            self.backend = self._backend(family)
             servers = (self.backend.address,)
-        listen = format_address((RELAY[family]["client"], 0))
-        self.write_config({
-            "workers": 1,
-            "listeners": ({"name": "web", "listen": listen, "servers": tuple(servers),
-                           **settings},)})
+        self._write(self._listener("web", family, servers, settings))
+
+    def _backend(self, family):
+        return self.own(Server(self.lab, SERVER[family], receive_buffer=self.receive_buffer))
+
+    @staticmethod
+    def _listener(name, family, servers, settings):
+        return {"name": name, "listen": format_address((RELAY[family]["client"], 0)),
+                "servers": tuple(servers), **settings}
+
+    def _write(self, *listeners):
+        self.write_config({"workers": 1, "listeners": listeners})
 
     def __enter__(self):
         with self.lab.inside("relay"):
@@ -271,6 +289,63 @@ class Relay(Finback):
 
     def expect_no_ending(self):
         assert not self.sessions(), self.lines()
+
+
+class WatchedRelay(Relay):
+    """With a control socket, which needs no network."""
+
+    def write_config(self, config):
+        super().write_config({"control": {"socket": self._socket(), "http": "none"}, **config})
+
+    def _socket(self):
+        return os.path.join(self.directory, "control.sock")
+
+    def __enter__(self):
+        super().__enter__()
+        self._clients = []
+        self.control = self.client()
+        return self
+
+    def client(self):
+        """One more client of the control socket, for a thread of its own."""
+        self._clients.append(self.own(Control("unix:" + self._socket())))
+        return self._clients[-1]
+
+    def reset_peers(self):
+        for client in self._clients:
+            client.close()  # it has a descriptor of the daemon's
+        super().reset_peers()
+
+    def dead_peers(self, listener="web", control=None):
+        """The counters that are not 0, by side and detector."""
+        counts = {}
+        metrics = (control or self.control).get("/metrics").text
+        for name, labels, value in SAMPLE.findall(metrics):
+            labels = dict(LABEL.findall(labels))
+            if (name == "finback_dead_peers_total" and value != "0"
+                    and labels["listener"] == listener):
+                counts[labels["side"], labels["detector"]] = int(value)
+        return counts
+
+    def only_session(self):
+        """The one that there is, with the kernel's facts."""
+        return self.control.session(self.control.sessions(brief=True)[0]["id"])
+
+
+class RelayOfBoth(WatchedRelay):
+    """With two listeners, "ipv4" and "ipv6", each in front of a backend of its own."""
+
+    def __init__(self, lab, receive_buffer=None, **settings):
+        super().__init__(lab, servers=("127.0.0.1:1",), receive_buffer=receive_buffer)
+        self.backends = {family: self._backend(family) for family in FAMILIES}
+        self._write(*(self._listener(family, family, (backend.address,), settings)
+                      for family, backend in self.backends.items()))
+
+    def sides_of(self, family, first):
+        client, server = self.connect(family), self.backends[family].accept()
+        talk(client, server)
+        talk(server, client)
+        return (client, server) if first == "client" else (server, client)
 
 
 def talk(sender: Peer, reader: Peer, data=b"a word"):
