@@ -17,6 +17,8 @@ PART = 0xffffff  # a packet's largest part; one of that size is followed by anot
 
 PROBE = {"protocol": "mysql"}
 
+pytestmark = pytest.mark.xdist_group("mariadb")
+
 # Capabilities: protocol 4.1 with a plain login, LOCAL INFILE, several statements and results. The
 # first bit tells MySQL's clients from MariaDB's, which may have further capabilities.
 COMMON, MYSQL, WITHOUT_EOF = 0xfa28e, 1, 1 << 24
@@ -42,15 +44,18 @@ def mariadb_server():
     install, program, client = need("mariadb-install-db", "mariadbd", "mariadb")
     with directory_of("nobody") as directory:
         data, init = os.path.join(directory, "data"), os.path.join(directory, "init.sql")
+        # Its own: a server that starts clears away the temporary tables of all that share one.
+        tmpdir = f"--tmpdir={directory}"
         small = ["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M"]
         options = options_of("nobody")
-        run([install, "--no-defaults", f"--datadir={data}", "--skip-test-db", *small,
+        run([install, "--no-defaults", f"--datadir={data}", "--skip-test-db", tmpdir, *small,
              "--auth-root-authentication-method=normal"], **options)
         with open(init, "w", encoding="ascii") as file:
             file.write(INIT)
 
         def command(port):
-            return [program, "--no-defaults", f"--datadir={data}", f"--port={port}", *small,
+            return [program, "--no-defaults", f"--datadir={data}", f"--port={port}", tmpdir,
+                    *small,
                     "--bind-address=127.0.0.1", f"--socket={directory}/socket", "--local-infile=1",
                     f"--init-file={init}", "--skip-name-resolve", "--max-allowed-packet=64M"]
 

@@ -21,6 +21,8 @@ ROWS = 9000
 
 PROBE = {"protocol": "postgresql"}
 
+pytestmark = pytest.mark.xdist_group("postgresql")
+
 
 @pytest.fixture(scope="module", name="postgresql")
 def postgresql_server():
