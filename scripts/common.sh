@@ -22,7 +22,10 @@ export TSAN_OPTIONS=halt_on_error=0:exitcode=66
 		iproute2 nftables netcat-openbsd socat curl git haproxy nginx openssh-client
 		openssh-server procps systemd util-linux
 		prometheus chromium chromium-driver python3-selenium python3-pyte
-		bash-completion zsh)
+		bash-completion zsh
+		redis-server memcached libmemcached-tools mosquitto mosquitto-clients rabbitmq-server
+		postgresql mariadb-server ngircd prosody inetutils-telnetd inetutils-telnet openssl
+		python3-redis python3-pymemcache python3-paho-mqtt python3-pika python3-stomp)
 }
 
 me=${0##*/}
