@@ -53,6 +53,15 @@ static bool is_unix(const struct listener *listener)
 	return listener->address.any.sa_family == AF_UNIX;
 }
 
+/* What accepted sockets are to inherit. dead_after is for each session by itself, once it has
+ * lasted for some time. */
+static struct keepalive inherited_of(const struct config_listener *settings)
+{
+	if (settings->policy.dead_after_us[CLIENT] > 0)
+		return (struct keepalive){ .is_set = false };
+	return settings->sides[CLIENT].keepalive;
+}
+
 int listener_open(struct listener **ret, const char *key, const struct address *address,
 		  const struct config_listener *settings)
 {
@@ -63,13 +72,14 @@ int listener_open(struct listener **ret, const char *key, const struct address *
 		.owner = settings->owner,
 		.group = settings->group,
 	};
+	const struct keepalive keepalive = inherited_of(settings);
 	int fd = sock_listen(address, &options);
 	int error = fd;
 
 	if (fd < 0)
 		return fd;
 	if (address->any.sa_family != AF_UNIX)
-		error = liveness_apply(fd, &settings->sides[CLIENT].keepalive);
+		error = liveness_apply(fd, &keepalive);
 	if (error >= 0)
 		error = create(ret, key, fd);
 	if (error < 0)
@@ -95,27 +105,24 @@ int listener_take(struct listener **ret, const char *key, int fd,
  * unit set, as long as nobody has asked for anything. */
 static int adjust_keepalive(struct listener *listener, const struct keepalive *keepalive)
 {
-	struct keepalive options = *keepalive;
-
 	if (!keepalive->is_set && listener->is_passed && !listener->has_keepalive)
 		return 0;
 	listener->has_keepalive = keepalive->is_set;
 	if (!keepalive->is_set)
 		return liveness_clear(listener->fd);
-	if (options.rto_max_ms == 0)
-		options.rto_max_ms = LIVENESS_RTO_MAX_MS;
-	return liveness_apply(listener->fd, &options);
+	return liveness_apply(listener->fd, keepalive);
 }
 
 void listener_adjust(struct listener *listener, const struct config_listener *settings)
 {
+	struct keepalive keepalive = inherited_of(settings);
 	int error = 0;
 
 	/* A second listen(2) changes the backlog and leaves what waits alone. */
 	if (!listener->is_passed)
 		error = sock_relisten(listener->fd, settings->backlog);
 	if (error == 0 && !is_unix(listener))
-		error = adjust_keepalive(listener, &settings->sides[CLIENT].keepalive);
+		error = adjust_keepalive(listener, &keepalive);
 	if (error < 0)
 		log_say(LOG_LEVEL_WARNING, "listener %s: %s: cannot change its settings: %s",
 			settings->name, listener->text, strerrordesc_np(-error));

@@ -342,7 +342,7 @@ static void arm(struct relay *relay)
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 
 	at_us = earlier(at_us, earlier(relay->retry_us, next_line_us(relay)));
-	at_us = earlier(at_us, relay_probe_next_us(relay));
+	at_us = earlier(at_us, earlier(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
 	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
 		return;
@@ -500,6 +500,7 @@ void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	next = deadline_next(&relay->session, policy_of(relay));
 	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
 		expire_after_look(relay);
+	relay_vigil_on_timer(relay);
 	relay_probe_on_timer(relay);
 	relay->session.wishes |= WISH_REARM;
 	relay_step(relay);

@@ -41,7 +41,7 @@ static void on_connected(struct relay *relay)
 	relay->attempt = NULL;
 	/* A kernel that refuses an option still relays: the configuration's check knows the limits.
 	 */
-	if (!is_unix(relay, SERVER))
+	if (!is_unix(relay, SERVER) && policy_of(relay)->dead_after_us[SERVER] == 0)
 		(void)liveness_apply(session->legs[SERVER].fd, keepalive);
 	counters_observe(counters_of(relay), HISTOGRAM_CONNECT,
 			 relay->relays->now_us - session->accepted_us);

@@ -55,6 +55,7 @@ struct relay {
 	uint8_t counted; /* enum session_state that it counts in now */
 	bool is_pending;
 	bool is_dead;
+	bool is_kept[SIDES]; /* the kernel keeps watch over that side, as dead_after asks */
 	bool is_embryonic;   /* counts as such in the tally */
 	bool is_half_closed; /* likewise, and is in its worker's silence */
 };
@@ -133,6 +134,12 @@ void relay_look(struct relay *relay, enum side side);
 
 /* Whether a side was heard from lately enough to be known to be alive. */
 bool relay_is_alive(const struct relay *relay, enum side side);
+
+/* When the kernel is to be asked to keep watch over a side; 0: it does, or is not to. */
+int64_t relay_vigil_next_us(const struct relay *relay);
+
+/* Asks it where that is due. */
+void relay_vigil_on_timer(struct relay *relay);
 
 /* relay_probe.c */
 

@@ -1,8 +1,8 @@
 /*
  * Whether a peer lives: what the kernel knows, and when it is asked.
  *
- * Invariant: nothing is asked while the session is younger, in what is unacknowledged, than
- * engine/vigil wants; so a session that moves costs nothing here.
+ * Invariant: nothing is asked of the kernel before engine/vigil says that it is time, and nothing
+ * is asked of a session that is over soon.
  */
 #include <finback/engine/vigil.h>
 #include <finback/io/liveness.h>
@@ -55,4 +55,41 @@ bool relay_is_alive(const struct relay *relay, enum side side)
 		return true;
 	return alive_us > 0 && liveness_vitals(relay->session.legs[side].fd, &vitals) == 0 &&
 	       vitals.silent_us <= alive_us;
+}
+
+/* ---- what the kernel does ------------------------------------------------------------------- */
+
+/* A session that is over within this part of dead_after needs no keepalive, and most are. */
+#define UNWATCHED 8
+
+static int64_t keep_due_us(const struct relay *relay, enum side side)
+{
+	const struct session *session = &relay->session;
+	int64_t since_us = side == CLIENT ? session->accepted_us : session->connected_us;
+	int64_t dead_after_us = policy_of(relay)->dead_after_us[side];
+
+	if (dead_after_us == 0 || relay->is_kept[side] || since_us == 0 || is_unix(relay, side))
+		return 0;
+	return since_us + dead_after_us / UNWATCHED;
+}
+
+int64_t relay_vigil_next_us(const struct relay *relay)
+{
+	return earlier(keep_due_us(relay, CLIENT), keep_due_us(relay, SERVER));
+}
+
+void relay_vigil_on_timer(struct relay *relay)
+{
+	const struct config_side *sides = relay->route->listener->sides;
+
+	for (int side = CLIENT; side < SIDES; side++) {
+		int64_t due_us = keep_due_us(relay, (enum side)side);
+
+		if (due_us == 0 || due_us > relay->relays->now_us)
+			continue;
+		/* A kernel that refuses an option still relays: the configuration's check knows
+		 * the limits. */
+		(void)liveness_keep(relay->session.legs[side].fd, &sides[side].keepalive);
+		relay->is_kept[side] = true;
+	}
 }

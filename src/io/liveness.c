@@ -41,6 +41,7 @@ static int set_all(int fd, const struct option *options, size_t count)
 #define RTO_MIN_MS   200
 #define RETRIES      15
 #define RTO_LEAST_MS 1000
+#define RTO_MOST_MS  120000 /* the kernel's own */
 
 /* Of kernels from 6.15 on; <netinet/tcp.h> does not know it yet. */
 #ifndef TCP_RTO_MAX_MS
@@ -73,13 +74,12 @@ static int64_t gives_up_ms(int64_t rto_max_ms)
 static int64_t rto_max_ms(int64_t dead_after_ms)
 {
 	for (int64_t parts = RETRIES; parts > 1; parts--) {
-		int64_t bound_ms =
-			bounded(dead_after_ms / parts, RTO_LEAST_MS, LIVENESS_RTO_MAX_MS);
+		int64_t bound_ms = bounded(dead_after_ms / parts, RTO_LEAST_MS, RTO_MOST_MS);
 
 		if (gives_up_ms(bound_ms) >= dead_after_ms)
 			return bound_ms;
 	}
-	return LIVENESS_RTO_MAX_MS;
+	return RTO_MOST_MS;
 }
 
 struct keepalive liveness_within(int64_t dead_after_us)
@@ -123,6 +123,16 @@ int liveness_apply(int fd, const struct keepalive *keepalive)
 	return set_all(fd, options, sizeof options / sizeof *options);
 }
 
+int liveness_keep(int fd, const struct keepalive *keepalive)
+{
+	int error = liveness_apply(fd, keepalive);
+	/* Last, and again: only this, with keepalive on already, makes the kernel reckon with the
+	 * silence so far. */
+	const struct option idle = { IPPROTO_TCP, TCP_KEEPIDLE, keepalive->idle_s };
+
+	return error < 0 || !keepalive->is_set ? error : set_all(fd, &idle, 1);
+}
+
 int liveness_clear(int fd)
 {
 	const struct option options[] = {
@@ -130,7 +140,6 @@ int liveness_clear(int fd)
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 0 },
 	};
 
-	set_rto_max(fd, LIVENESS_RTO_MAX_MS);
 	return set_all(fd, options, sizeof options / sizeof *options);
 }
 

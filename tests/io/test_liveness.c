@@ -437,6 +437,25 @@ static void expect_found(struct vanished *one)
 	close_pair(&one->pair);
 }
 
+/* Two peers that vanished; the one whose silence before is reckoned with is found sooner. */
+static void silence_before_counts(void **state)
+{
+	struct pair kept = tcp_pair();
+	struct pair applied = tcp_pair();
+
+	(void)state;
+	deafen(kept.peer);
+	deafen(applied.peer);
+	sleep_ms(1500);
+	assert_int_equal(liveness_keep(kept.ours, &impatient), 0);
+	assert_int_equal(liveness_apply(applied.ours, &impatient), 0);
+	assert_true(wait_for(kept.ours, POLLERR, PATIENCE_MS) & POLLERR);
+	assert_int_equal(wait_for(applied.ours, POLLERR, 0) & POLLERR, 0);
+	assert_true(wait_for(applied.ours, POLLERR, PATIENCE_MS) & POLLERR);
+	close_pair(&kept);
+	close_pair(&applied);
+}
+
 static void what_finds_it(void **state)
 {
 	struct vanished all[4];
@@ -535,6 +554,7 @@ int main(void)
 		cmocka_unit_test(before_the_first_answer),
 		cmocka_unit_test(how_long_ago_it_was_heard),
 		cmocka_unit_test(an_answer_to_keepalive_is_heard),
+		cmocka_unit_test(silence_before_counts),
 		cmocka_unit_test(what_finds_it),
 		cmocka_unit_test(signs_that_it_may_have_vanished),
 		cmocka_unit_test(what_has_no_facts),

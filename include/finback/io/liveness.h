@@ -25,9 +25,6 @@ struct keepalive {
 #define LIVENESS_SECONDS_MAX 32767
 #define LIVENESS_COUNT_MAX   127
 
-/* How far the kernel lets retransmissions back off by itself. */
-#define LIVENESS_RTO_MAX_MS 120000
-
 /* Of dead_after. */
 #define LIVENESS_LEAST_US (INT64_C(3) * 1000000)
 #define LIVENESS_MOST_US  (INT64_C(86400) * 1000000)
@@ -42,6 +39,10 @@ struct keepalive liveness_within(int64_t dead_after_us);
  * now. Sockets accepted from a listener inherit them. Nothing where `is_set` is false. Returns 0 or
  * -errno. */
 int liveness_apply(int fd, const struct keepalive *keepalive);
+
+/* The same for a connection that has been there for some time: the kernel counts from when it last
+ * heard the peer. */
+int liveness_keep(int fd, const struct keepalive *keepalive);
 
 /* What the kernel knows of a connection (tcp(7) TCP_INFO, SIOCOUTQ, SIOCINQ). */
 struct tcp_facts {
@@ -71,7 +72,7 @@ const char *tcp_state_name(unsigned state);
  * while something was unacknowledged the user timeout, else keepalive. */
 enum detector liveness_detector(int fd);
 
-/* Switches keepalive and the user timeout off, and lets retransmissions back off again. Returns 0
+/* Switches keepalive and the user timeout off. Returns 0
  * or -errno. */
 int liveness_clear(int fd);
 
