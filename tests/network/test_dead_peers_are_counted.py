@@ -2,56 +2,20 @@
 sessions that ended and in the metrics. While it is not found yet, what the kernel knows of it is
 there to be looked at, and the explanation says so."""
 
-import os
 import re
 import time
 
 import pytest
 
-import lab as network
+from lab import WatchedRelay as Relay
 from lab import talk
-from lib.control import Control
 from lib.daemon import SIDES, other
 from lib.peers import SLOW_READER, eventually, random_bytes
 
 KEEPALIVE = {"idle": "1s", "interval": "1s", "count": 1}
 PATIENT = {"idle": "1s", "interval": "1s", "count": 60}     # asks on and on
 DETECTORS = ("keepalive", "user_timeout", "probe", "link")
-SAMPLE = re.compile(r"(\w+)\{([^}]*)\} (\S+)")
-LABEL = re.compile(r'(\w+)="([^"]*)"')
 SOME = r"(?:under )?[\d.]+ s"    # of a duration below a minute
-
-
-class Relay(network.Relay):
-    """With a control socket, which needs no network."""
-
-    def write_config(self, config):
-        super().write_config({"control": {"socket": self._socket(), "http": "none"}, **config})
-
-    def _socket(self):
-        return os.path.join(self.directory, "control.sock")
-
-    def __enter__(self):
-        super().__enter__()
-        self.control = self.own(Control("unix:" + self._socket()))
-        return self
-
-    def reset_peers(self):
-        self.control.close()  # it has a descriptor of the daemon's
-        super().reset_peers()
-
-    def dead_peers(self):
-        """The counters that are not 0, by side and detector."""
-        counts = {}
-        for name, labels, value in SAMPLE.findall(self.control.get("/metrics").text):
-            if name == "finback_dead_peers_total" and value != "0":
-                labels = dict(LABEL.findall(labels))
-                counts[labels["side"], labels["detector"]] = int(value)
-        return counts
-
-    def only_session(self):
-        """The one that there is, with the kernel's facts."""
-        return self.control.session(self.control.sessions(brief=True)[0]["id"])
 
 
 def expect_found(relay, side, detector):
@@ -127,7 +91,8 @@ def test_retransmissions_are_seen(lab, side):
         assert tcp["total_retransmits"] >= tcp["retransmits"]
         assert session[other(side)]["tcp"]["retransmits"] == 0
         assert re.search(rf"the {side} has not acknowledged 17 bytes from the {other(side)}.*"
-                         rf" \(\d+ retransmissions unanswered, last heard {SOME} ago\);",
+                         rf" \(\d+ retransmissions unanswered, last heard {SOME} ago, "
+                         r"taken for dead after 2 min of silence\);",
                          session["explanation"]), session["explanation"]
         lab.heal()
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lab import BUT_RESETS, FAMILIES, FORGET, Relay, table_of
+from lab import BUT_RESETS, FAMILIES, FORGET, Relay, assert_between, ping_pong, table_of
 from lib.daemon import SIDES
 from lib.peers import Background, random_bytes
 
@@ -16,6 +16,7 @@ STATES = ("open", "after_its_fin", "after_the_others_fin")
 
 # On a host: what belongs to no connection that is remembered is answered with a reset.
 SHORT_MEMORY = table_of("box", "tcp flags & syn == 0 ct state new reject with tcp reset")
+SILENT_MEMORY = table_of("box", "tcp flags & syn == 0 ct state new drop")
 
 
 def forget(lab, side):
@@ -85,13 +86,18 @@ def test_in_the_middle_of_a_transfer(lab, side):
         assert len(got) >= acked and got == data[:len(got)]
 
 
+def put_box(lab, side, memory):
+    """It forgets after two silent seconds."""
+    lab.hosts[side].nft(memory)
+    lab.hosts[side].sysctl("netfilter/nf_conntrack_tcp_timeout_established", "2")
+
+
 @pytest.mark.parametrize("has_probes", (True, False), ids=("keepalive", "none"))
 def test_a_box_with_a_short_memory(lab, has_probes):
-    """It forgets after two silent seconds; a probe each second is traffic to it."""
+    """A probe each second is traffic to it."""
     settings = {"client": {"keepalive": KEEPALIVE}} if has_probes else {}
     with Relay(lab, **settings) as relay:
-        lab.hosts["client"].nft(SHORT_MEMORY)
-        lab.hosts["client"].sysctl("netfilter/nf_conntrack_tcp_timeout_established", "2")
+        put_box(lab, "client", SHORT_MEMORY)
         client, server = relay.sides("client")
         time.sleep(4)
         relay.expect_no_ending()
@@ -101,3 +107,65 @@ def test_a_box_with_a_short_memory(lab, has_probes):
         else:
             assert relay.wait_session()["ending"] == "client_reset"
             assert server.expect_reset() == b""
+
+
+# With dead_after: asked after a third of it
+
+@pytest.mark.parametrize("memory", (SHORT_MEMORY, SILENT_MEMORY), ids=("resets", "is_silent"))
+@pytest.mark.parametrize("side", SIDES)
+def test_a_box_whose_memory_is_long_enough(lab, side, memory):
+    """It never comes to forget."""
+    with Relay(lab, **{side: {"dead_after": "4s"}}) as relay:
+        put_box(lab, side, memory)
+        far, near = relay.sides(side)
+        time.sleep(7)
+        relay.expect_no_ending()
+        ping_pong(far, near)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("side", SIDES)
+def test_a_box_that_forgets_and_is_silent(lab, side, family):
+    """When it is asked after three seconds it knows nothing any more, and says nothing: dead."""
+    with Relay(lab, family, **{side: {"dead_after": "9s"}}) as relay:
+        put_box(lab, side, SILENT_MEMORY)
+        _, near = relay.sides(side)
+        since = time.monotonic()
+        session = relay.wait_session()
+        assert_between(time.monotonic() - since, 8.9, 10.5)
+        assert (session["ending"], session["detector"]) == (f"{side}_dead", "keepalive")
+        assert near.expect_reset() == b""
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_box_that_forgets_and_says_so(lab, side):
+    with Relay(lab, **{side: {"dead_after": "9s"}}) as relay:
+        put_box(lab, side, SHORT_MEMORY)
+        _, near = relay.sides(side)
+        since = time.monotonic()
+        session = relay.wait_session()
+        assert_between(time.monotonic() - since, 2.9, 4)
+        assert session["ending"] == f"{side}_reset"
+        assert near.expect_reset() == b""
+
+
+# A host that was restarted
+
+@pytest.mark.parametrize("is_spoken_to", (False, True), ids=("idle", "spoken_to"))
+@pytest.mark.parametrize("side", SIDES)
+def test_a_host_that_lost_its_state(lab, side, is_spoken_to):
+    """It answers the first question with a reset, long before it would have been dead."""
+    with Relay(lab, **{side: {"dead_after": "9s"}}) as relay:
+        far, near = relay.sides(side)
+        lab.vanish(side)
+        far.reset()
+        if is_spoken_to:
+            near.send(b"still there?")
+        time.sleep(1)
+        relay.expect_no_ending()
+        since = time.monotonic()
+        lab.heal()
+        session = relay.wait_session()
+        assert time.monotonic() - since < 4
+        assert session["ending"] == f"{side}_reset"
+        assert near.expect_reset() == b""

@@ -74,14 +74,14 @@ def test_both_at_once(lab, state):
 @pytest.mark.parametrize("state", STATES)
 def test_a_living_peer_is_left_alone(lab, state):
     """Probes are answered, however long nothing is said, also by a peer that lost some of them."""
-    with Relay(lab, **watched("client"), **watched("server")) as relay:
+    with Relay(lab, **watched("client", count=4), **watched("server", count=4)) as relay:
         client, server = relay.sides("client")
         bring(state, client, server)
         for side in SIDES:
             lab.vanish(side)
         time.sleep(1.5)
         lab.heal()
-        time.sleep(DEAD + LATE)
+        time.sleep(DEAD + 2 + LATE)
         relay.expect_no_ending()
         if state == "open":
             ping_pong(client, server)
