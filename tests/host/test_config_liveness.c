@@ -2,28 +2,7 @@
  * host/config: dead_after, keepalive and idle_spares_alive. What they come to on each side, which
  * of them takes the place of which, and what cannot be without knowing that a peer is alive.
  */
-#include <finback/host/config.h>
-
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* cmocka.h wants these before it */
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-/* clang-format on */
-
-#define S INT64_C(1000000)
-
-/* Listener "web", over TCP on both sides; settings of `defaults` and its own. */
-#define CONFIG(defaults, own)                                     \
-	"defaults = { " defaults " };\n"                          \
-	"listeners = ( { name = \"web\"; listen = \"[::1]:0\";\n" \
-	"servers = \"127.0.0.1:9\"; " own " } );"
+#include "config_harness.h"
 
 /* Without another setting, and with servers and addresses to listen on of any kind. */
 #define BETWEEN(listen, servers, own) \
@@ -31,42 +10,6 @@
 
 #define ALIVE       "timeouts = { idle_spares_alive = true; };"
 #define DEAD(after) "{ dead_after = \"" after "\"; };"
-
-static struct config *load(const char *text)
-{
-	struct config *config = NULL;
-	struct config_problems problems;
-	int error = config_load_text(text, "t.conf", &config, &problems);
-
-	for (size_t i = 0; i < problems.error_count; i++)
-		print_message("%s\n", problems.errors[i]);
-	assert_int_equal(error, 0);
-	assert_int_equal(problems.warning_count, 0);
-	config_problems_fini(&problems);
-	return config;
-}
-
-/* Exactly these errors, up to a NULL. */
-static void refuse_all(const char *text, const char *const *errors)
-{
-	struct config *config = NULL;
-	struct config_problems problems;
-	size_t count = 0;
-
-	assert_int_equal(config_load_text(text, "t.conf", &config, &problems), -EINVAL);
-	for (; errors[count] != NULL && count < problems.error_count; count++)
-		assert_string_equal(problems.errors[count], errors[count]);
-	assert_null(errors[count]);
-	assert_int_equal(problems.error_count, count);
-	config_problems_fini(&problems);
-}
-
-static void refuse(const char *text, const char *error)
-{
-	const char *const errors[] = { error, NULL };
-
-	refuse_all(text, errors);
-}
 
 /* What dead_after of so many seconds is. */
 static void assert_within(const struct config_listener *listener, enum side side, int64_t seconds)

@@ -62,6 +62,16 @@ class Wire(Peer):
             begin = cut
         self.send(data[begin:])
 
+    def send_cut_towards(self, probed, data, *cuts):
+        """In pieces: a cut in the client's message keeps probes from the server, and none from the
+        client itself, towards which one goes after each of two pieces."""
+        if probed == "server":
+            self.send_cut(data, *cuts)
+            return
+        for part in (data[:cuts[0]], data[cuts[0]:]):
+            self.send(part)
+            self.expect_probe()
+
     def send_crawling(self, data):
         """Sends it byte by byte, with a pause before each: a probe goes out wherever it may."""
         for at in range(len(data)):

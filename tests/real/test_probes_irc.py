@@ -83,12 +83,7 @@ class Client:
         return line
 
     def send_cut(self, data, *cuts):
-        if self.probed == "server":
-            self.wire.send_cut(data, *cuts)
-            return
-        for part in (data[:cuts[0]], data[cuts[0]:]):
-            self.wire.send(part)
-            self.wire.expect_probe()
+        self.wire.send_cut_towards(self.probed, data, *cuts)
 
     def quit(self):
         self.wire.send(b"QUIT :good bye\r\n")

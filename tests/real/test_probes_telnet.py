@@ -98,12 +98,7 @@ class Client:
         self.send_cut(bytes([IAC, SB, TERMINAL, 0]) + b"xterm" + bytes([IAC, SE]), 1, 6)
 
     def send_cut(self, data, *cuts):
-        if self.probed == "server":
-            self.wire.send_cut(data, *cuts)
-            return
-        for part in (data[:cuts[0]], data[cuts[0]:]):
-            self.wire.send(part)
-            self.wire.expect_probe()
+        self.wire.send_cut_towards(self.probed, data, *cuts)
 
     def ask(self, line, answer):
         self.wire.send(line + b"\r\n")
