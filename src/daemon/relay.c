@@ -341,8 +341,8 @@ static void arm(struct relay *relay)
 	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 
-	at_us = earlier(at_us, earlier(relay->retry_us, next_line_us(relay)));
-	at_us = earlier(at_us, earlier(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
+	at_us = sooner(at_us, sooner(relay->retry_us, next_line_us(relay)));
+	at_us = sooner(at_us, sooner(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
 	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
 		return;

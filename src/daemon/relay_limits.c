@@ -11,6 +11,7 @@
  * by letter, and has the same look: it may know of a third.
  */
 #include <finback/daemon/worker.h>
+#include <finback/engine/times.h>
 #include <finback/host/log.h>
 
 #include "relay_private.h"
@@ -61,9 +62,7 @@ static struct half_closed *half_closed_of(const struct relay *relay)
 /* Since when nothing has come of it: as the deadline half_closed counts. */
 static int64_t silent_since_us(const struct session *session)
 {
-	int64_t progress_us = session_progress_us(session);
-
-	return progress_us > session->half_closed_us ? progress_us : session->half_closed_us;
+	return later(session_progress_us(session), session->half_closed_us);
 }
 
 static int64_t ask(void *context, uint64_t id)

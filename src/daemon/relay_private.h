@@ -119,7 +119,7 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 void relay_take_fault(struct relay *relay, enum side side);
 
 /* The earlier of two times, of which 0 is none. */
-static inline int64_t earlier(int64_t a, int64_t b)
+static inline int64_t sooner(int64_t a, int64_t b)
 {
 	if (a == 0 || b == 0)
 		return a + b;

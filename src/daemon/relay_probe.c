@@ -8,6 +8,7 @@
  * out only while the other side is known to be alive.
  */
 #include <finback/engine/counters.h>
+#include <finback/engine/times.h>
 #include <finback/host/log.h>
 #include <finback/io/sock.h>
 
@@ -124,11 +125,6 @@ void relay_probe_end(struct relay *relay, enum side side)
 
 /* ---- what is due ---------------------------------------------------------------------------- */
 
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Up to an eighth of the interval, another for each session and each probe of it. */
 static int64_t jitter_us(const struct relay *relay, const struct relay_probe *next,
 			 int64_t interval_us)
@@ -174,7 +170,7 @@ int64_t relay_probe_next_us(const struct relay *relay)
 {
 	if (!relay->probes)
 		return 0;
-	return earlier(relay_probe_due_us(relay, CLIENT), relay_probe_due_us(relay, SERVER));
+	return sooner(relay_probe_due_us(relay, CLIENT), relay_probe_due_us(relay, SERVER));
 }
 
 /* Nothing of this side's is on its way to finback, as far as can be known. */

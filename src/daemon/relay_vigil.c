@@ -75,7 +75,7 @@ static int64_t keep_due_us(const struct relay *relay, enum side side)
 
 int64_t relay_vigil_next_us(const struct relay *relay)
 {
-	return earlier(keep_due_us(relay, CLIENT), keep_due_us(relay, SERVER));
+	return sooner(keep_due_us(relay, CLIENT), keep_due_us(relay, SERVER));
 }
 
 void relay_vigil_on_timer(struct relay *relay)

@@ -13,6 +13,7 @@
  */
 #include <finback/engine/deadline.h>
 #include <finback/engine/session.h>
+#include <finback/engine/times.h>
 #include <finback/engine/vigil.h>
 
 #include <assert.h>
@@ -73,11 +74,6 @@ enum ending deadline_ending(enum deadline deadline)
 	return endings[deadline];
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* The search for the earliest; `shortest_us` is the shortest deadline on progress seen so far. */
 struct search {
 	const struct session *session;
@@ -110,16 +106,6 @@ static void consider_progress(struct search *search, enum deadline deadline, int
 	consider(search, deadline, since_us);
 	if (timeout_us > 0 && (search->shortest_us == 0 || timeout_us < search->shortest_us))
 		search->shortest_us = timeout_us;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t bounded(int64_t value, int64_t least, int64_t most)
-{
-	return earlier(later(value, least), most);
 }
 
 /* How long after the last look, or write, the next look is due. */

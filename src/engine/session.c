@@ -10,6 +10,7 @@
  * tcp_orphan_retries).
  */
 #include <finback/engine/session.h>
+#include <finback/engine/times.h>
 
 #include <assert.h>
 #include <stddef.h>
@@ -478,11 +479,6 @@ bool session_is_awaited(const struct session *session, enum side side)
 {
 	return session_is_outstanding(session, side) &&
 	       written_to(session, side) != session->legs[side].before;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
 }
 
 int64_t session_progress_us(const struct session *session)

@@ -8,6 +8,7 @@
  * as the kernel leaves between two window probes, which grows; and three segments are lost quickly.
  */
 #include <finback/engine/session.h>
+#include <finback/engine/times.h>
 #include <finback/engine/vigil.h>
 
 /* Of the parts: silent for long enough, but not yet asked often enough, so an answer is near. */
@@ -26,8 +27,7 @@ uint8_t vigil_next(const struct vitals *vitals, int64_t dead_after_us, int64_t n
 
 	if (left_us <= 0)
 		left_us = part_us * (vitals->unanswered > 0 ? IMPATIENT : QUARTER);
-	if (left_us > part_us * QUARTER)
-		left_us = part_us * QUARTER;
+	left_us = earlier(left_us, part_us * QUARTER);
 	return (uint8_t)((now_us + left_us + part_us - 1) / part_us);
 }
 
@@ -40,9 +40,7 @@ static int64_t first_due_us(const struct session *session, enum side side, int64
 	int64_t earliest_us = waiting_us + dead_after_us / VIGIL_PARTS;
 	int64_t latest_us = waiting_us + dead_after_us / VIGIL_PARTS * QUARTER;
 
-	if (due_us < earliest_us)
-		return earliest_us;
-	return due_us < latest_us ? due_us : latest_us;
+	return bounded(due_us, earliest_us, latest_us);
 }
 
 int64_t vigil_due_us(const struct session *session, enum side side, int64_t dead_after_us)

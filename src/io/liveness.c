@@ -4,6 +4,7 @@
  * Surprising: with TCP_USER_TIMEOUT set, the kernel ignores TCP_KEEPCNT and ends an idle connection
  * by the user timeout instead, so the two are set as they are asked for and not mixed here.
  */
+#include <finback/engine/times.h>
 #include <finback/io/liveness.h>
 #include <finback/io/sock.h>
 
@@ -47,13 +48,6 @@ static int set_all(int fd, const struct option *options, size_t count)
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS 44
 #endif
-
-static int64_t bounded(int64_t value, int64_t least, int64_t most)
-{
-	if (value < least)
-		return least;
-	return value < most ? value : most;
-}
 
 /* How long the kernel tries where the distance between two tries doubles up to `rto_max_ms`. */
 static int64_t gives_up_ms(int64_t rto_max_ms)
