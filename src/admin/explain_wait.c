@@ -53,17 +53,10 @@ bool is_still(const struct session_view *view, enum side sink)
 	return view->now_us - moved_us(view, sink) >= EXPLAIN_STILL_US;
 }
 
-/* What of that which the kernel holds the other side sent, its FIN included: the last of it, since
- * a probe goes out only where nothing is before it. */
+/* What of that which the kernel holds the other side sent, its FIN included. */
 static uint64_t sent_in_kernel(const struct session_view *view, enum side sink)
 {
-	const struct flow *flow = flow_to(view, sink);
-	const struct leg *leg = leg_of(view, sink);
-	uint32_t written = (uint32_t)(flow->bytes - flow->held) + leg->has_fin_sent;
-	uint32_t since_probe = written - leg->before;
-	uint64_t held = in_kernel(view, sink);
-
-	return held < since_probe ? held : since_probe;
+	return session_sent_of(&view->session, sink, (uint32_t)in_kernel(view, sink));
 }
 
 /* Since when all that is on its way to `sink` has waited. */
@@ -115,12 +108,9 @@ struct words since_heard(const struct session_view *view, enum side side)
 	return words_duration(view->tcp[side].last_heard_ms * MS_US);
 }
 
-/* Retransmissions or probes in a row without an answer, as engine/vigil has them. */
 static unsigned unanswered(const struct session_view *view, enum side side)
 {
-	const struct tcp_facts *tcp = &view->tcp[side];
-
-	return tcp->retransmits > tcp->probes ? tcp->retransmits : tcp->probes;
+	return vigil_unanswered(view->tcp[side].retransmits, view->tcp[side].probes);
 }
 
 void say_verdict(struct sentence *sentence, const struct session_view *view, enum side side)

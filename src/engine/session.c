@@ -308,10 +308,9 @@ static void on_exhausted(struct session *session, const struct fact *fact, int64
 static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	struct leg *leg = &session->legs[fact->side];
-	uint32_t written = written_to(session, fact->side);
-	uint32_t since = written - leg->before;
-	/* A probe came first of what is unacknowledged, and is no progress of the session's. */
-	uint32_t acked = written - (fact->count < since ? fact->count : since);
+	/* A probe's acknowledgement is no progress of the session's. */
+	uint32_t acked =
+		written_to(session, fact->side) - session_sent_of(session, fact->side, fact->count);
 
 	/* Only against an earlier look can progress be told: a first one finds what it finds. */
 	if (leg->is_looked && acked != leg->acked)
@@ -479,6 +478,13 @@ bool session_is_awaited(const struct session *session, enum side side)
 {
 	return session_is_outstanding(session, side) &&
 	       written_to(session, side) != session->legs[side].before;
+}
+
+uint32_t session_sent_of(const struct session *session, enum side side, uint32_t count)
+{
+	uint32_t since = written_to(session, side) - session->legs[side].before;
+
+	return count < since ? count : since;
 }
 
 int64_t session_progress_us(const struct session *session)

@@ -192,8 +192,7 @@ int liveness_vitals(int fd, struct vitals *ret_vitals)
 		return -errno;
 	*ret_vitals = (struct vitals){
 		.silent_us = (int64_t)last_heard_ms(&info) * 1000,
-		.unanswered = info.tcpi_retransmits > info.tcpi_probes ? info.tcpi_retransmits
-								       : info.tcpi_probes,
+		.unanswered = vigil_unanswered(info.tcpi_retransmits, info.tcpi_probes),
 	};
 	return 0;
 }

@@ -173,6 +173,10 @@ bool session_is_outstanding(const struct session *session, enum side side);
 /* Whether that is, in part at least, what the other side sent, and not a probe alone. */
 bool session_is_awaited(const struct session *session, enum side side);
 
+/* Of `count` bytes that the kernel holds unacknowledged by `side`, those that the other side sent,
+ * its FIN included: the last of them, as a probe goes out only where nothing is before it. */
+uint32_t session_sent_of(const struct session *session, enum side side, uint32_t count);
+
 /* When a byte last moved in either flow, or was acknowledged by either side. */
 int64_t session_progress_us(const struct session *session);
 

@@ -21,6 +21,12 @@ struct vitals {
 	unsigned unanswered; /* retransmissions or window probes in a row without an answer */
 };
 
+/* What is unanswered: the kernel counts retransmissions and probes apart, and makes either. */
+static inline unsigned vigil_unanswered(unsigned retransmits, unsigned probes)
+{
+	return retransmits > probes ? retransmits : probes;
+}
+
 /* Fewer are no proof: they may be lost. */
 #define VIGIL_UNANSWERED 3
 
