@@ -355,7 +355,10 @@ static void render_servers(struct text *text, const struct generation *generatio
 
 uint64_t metrics_worker_fds(const struct worker *worker)
 {
-	return LOOP_FDS + atomic_load_explicit(&worker->relays.descriptors, memory_order_relaxed);
+	const struct relays *relays = &worker->relays;
+
+	return LOOP_FDS + atomic_load_explicit(&relays->descriptors, memory_order_relaxed) +
+	       2 * atomic_load_explicit(&relays->open_pipes, memory_order_relaxed);
 }
 
 static uint64_t crew_fds(const struct crew *crew)
@@ -377,11 +380,9 @@ static uint64_t buffer_bytes(const struct worker *worker)
 	return atomic_load_explicit(&worker->relays.buffer_bytes, memory_order_relaxed);
 }
 
-/* The data path copies: it has no pipe. */
 static uint64_t pipes(const struct worker *worker)
 {
-	(void)worker;
-	return 0;
+	return atomic_load_explicit(&worker->relays.pipes, memory_order_relaxed);
 }
 
 static uint64_t accept_pauses(const struct worker *worker)

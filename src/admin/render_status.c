@@ -144,7 +144,9 @@ static json_t *render_worker(const struct worker *worker)
 	object = render_set(
 		object, "buffer_bytes",
 		render_count(atomic_load_explicit(&relays->buffer_bytes, memory_order_relaxed)));
-	object = render_set(object, "pipes", render_count(0));
+	object = render_set(
+		object, "pipes",
+		render_count(atomic_load_explicit(&relays->pipes, memory_order_relaxed)));
 	object = render_set(object, "open_fds", render_count(metrics_worker_fds(worker)));
 	return render_set(
 		object, "accept_pauses",

@@ -108,10 +108,14 @@ static void exhaust(struct relay *relay, enum side side)
 	relay_tell_event(relay, SESSION_EXHAUSTED, side, 0);
 }
 
+/* The loss of a side has it read to its end, a read of 0, as there may be bytes before the error.
+ */
 static void on_read_error(struct relay *relay, enum side side, int error)
 {
-	if (relay->session.legs[side].loss == LOSS_NONE)
+	if (relay->session.legs[side].loss == LOSS_NONE) {
 		relay_lose(relay, side, error);
+		return;
+	}
 	relay->sides[side].is_readable = false;
 	exhaust(relay, side);
 }
@@ -153,6 +157,7 @@ static void note_source(struct relay *relay, enum side side, const struct pump_r
 		break;
 	case PUMP_SOURCE_EMPTY:
 		relay->sides[side].is_readable = relay->sides[side].is_thorough = false;
+		relay->sides[side].is_urgent = false;
 		/* Found dead by finback: its socket has no error, and just nothing more to read. */
 		if (relay->session.legs[side].loss != LOSS_NONE)
 			exhaust(relay, side);
@@ -185,15 +190,6 @@ static void note_sink(struct relay *relay, enum side side, const struct pump_rep
 
 /* ---- moving bytes ------------------------------------------------------------------------- */
 
-static void flush(struct relay *relay, enum side side)
-{
-	struct pump_report report;
-
-	pump_flush(&relay->relays->pump, relay->session.legs[other(side)].fd,
-		   &relay->sides[side].rest, &report);
-	note_sink(relay, side, &report);
-}
-
 static unsigned hints_of(const struct relay *relay, enum side side)
 {
 	const struct relay_side *source = &relay->sides[side];
@@ -204,15 +200,41 @@ static unsigned hints_of(const struct relay *relay, enum side side)
 		hints |= PUMP_THOROUGH;
 	if (source->is_ended)
 		hints |= PUMP_END_KNOWN;
+	if (source->is_urgent || relay->session.legs[side].loss != LOSS_NONE)
+		hints |= PUMP_COPY;
 	return hints;
+}
+
+/* The flow from `side`, for the pump. */
+static struct pump_flow flow_of(struct relay *relay, enum side side)
+{
+	return (struct pump_flow){
+		.source = relay->session.legs[side].fd,
+		.sink = relay->session.legs[other(side)].fd,
+		.limit = policy_of(relay)->buffer_bytes,
+		.hints = hints_of(relay, side),
+		.gait = &relay->sides[side].gait,
+		.rest = relay->sides[side].rest,
+	};
+}
+
+static void flush(struct relay *relay, enum side side)
+{
+	struct pump_flow flow = flow_of(relay, side);
+	struct pump_report report;
+
+	pump_flush(&relay->relays->pump, &flow, &report);
+	relay->sides[side].rest = flow.rest;
+	note_sink(relay, side, &report);
 }
 
 void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes, size_t size)
 {
+	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	pump_put(&relay->relays->pump, relay->session.legs[other(side)].fd, bytes, size,
-		 &relay->sides[side].rest, &report);
+	pump_put(&relay->relays->pump, &flow, bytes, size, &report);
+	relay->sides[side].rest = flow.rest;
 	relay_tell_event(relay, SESSION_READ, side, (uint32_t)size);
 	counters_add(counters_of(relay), COUNTER_BYTES + side, size);
 	note_sink(relay, side, &report);
@@ -220,17 +242,17 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 
 static void carry(struct relay *relay, enum side side)
 {
-	struct relay_side *source = &relay->sides[side];
 	struct relay_reading reading = { relay, side };
 	const struct pump_filter filter = { relay_probe_pass, &reading };
-	size_t limit = policy_of(relay)->buffer_bytes;
+	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	if (relay->probes) /* what a probe held comes on top */
-		limit -= PROBE_HELD_MAX;
-	pump_carry(&relay->relays->pump, relay->session.legs[side].fd,
-		   relay->session.legs[other(side)].fd, limit, hints_of(relay, side),
-		   relay->probes ? &filter : NULL, &source->rest, &report);
+	if (relay->probes) { /* what a probe held comes on top */
+		flow.limit -= PROBE_HELD_MAX;
+		flow.filter = &filter;
+	}
+	pump_carry(&relay->relays->pump, &flow, &report);
+	relay->sides[side].rest = flow.rest;
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);
@@ -409,13 +431,19 @@ static void send_fin(struct relay *relay, enum side side)
 		relay_lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
 }
 
+static void drop_rest(struct relay *relay, enum side side)
+{
+	pump_drop(&relay->relays->pump, relay->sides[side].rest);
+	relay->sides[side].rest = NULL;
+}
+
 static void carry_out(struct relay *relay, unsigned wishes)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
 		if (wishes & WISH_FIN(side))
 			send_fin(relay, (enum side)side);
 		if (wishes & WISH_DISCARD(side))
-			pump_drop(&relay->relays->pump, &relay->sides[side].rest);
+			drop_rest(relay, (enum side)side);
 	}
 	if (wishes & (WISH_NEXT_SERVER | WISH_ABANDON_SERVER))
 		relay_drop_server(relay);
@@ -434,6 +462,17 @@ static void count_state(struct relay *relay)
 		return;
 	counters_move(counters_of(relay), (enum session_state)relay->counted, state);
 	relay->counted = (uint8_t)state;
+}
+
+/* What all sessions of the worker hold, for any thread to read. */
+static void publish_held(struct relays *relays)
+{
+	const struct pump *pump = &relays->pump;
+
+	atomic_store_explicit(&relays->buffer_bytes, pump->rest_bytes, memory_order_relaxed);
+	atomic_store_explicit(&relays->pipes, pump->pipes.open - pump->pipes.idle_count,
+			      memory_order_relaxed);
+	atomic_store_explicit(&relays->open_pipes, pump->pipes.open, memory_order_relaxed);
 }
 
 /* Takes in what the sockets say and does what follows from it, until nothing more follows. */
@@ -462,8 +501,7 @@ void relay_step(struct relay *relay)
 		count_state(relay);
 		relay_limits_step(relay);
 	}
-	atomic_store_explicit(&relay->relays->buffer_bytes, relay->relays->pump.rest_bytes,
-			      memory_order_relaxed);
+	publish_held(relay->relays);
 	if (relay->session.phase != SESSION_OVER && is_rearmed)
 		arm(relay);
 }
@@ -475,6 +513,7 @@ void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
 
 	here->is_readable |= (ready & (READY_READ | news)) != 0;
 	here->is_thorough |= (ready & news) != 0;
+	here->is_urgent |= (ready & READY_URGENT) != 0;
 	here->is_writable |= (ready & READY_WRITE) != 0;
 	here->is_faulty |= (ready & READY_ERROR) != 0;
 	here->is_ended |= (ready & READY_FIN) != 0 && (ready & READY_ERROR) == 0 &&

@@ -14,9 +14,11 @@
  */
 
 struct relay_side {
-	struct ring *rest; /* read from this side, for the other; NULL: nothing is held */
+	struct rest *rest; /* read from this side, for the other; NULL: nothing is held */
+	struct gait gait;  /* of the flow from this side */
 	bool is_readable;
 	bool is_thorough; /* a short read does not mean "empty" */
+	bool is_urgent;   /* a mark is among what is unread */
 	bool is_writable;
 	bool is_faulty; /* an error was announced and not taken yet */
 	bool is_ended;  /* its FIN is in the kernel, announced while there was no error */

@@ -127,7 +127,8 @@ static void on_unfinished(struct ev_loop *loop, ev_idle *watcher, int events)
 	(void)events;
 }
 
-int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers)
+int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers,
+		unsigned pipes)
 {
 	int error;
 
@@ -139,7 +140,7 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 		.id_step = workers,
 		.now_us = monotonic_us(),
 	};
-	error = pump_init(&relays->pump);
+	error = pump_init(&relays->pump, pipes);
 	if (error == 0)
 		error = ended_init(&relays->ended);
 	if (error == 0)

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
@@ -27,7 +28,10 @@
 #define WORKER_DESCRIPTORS 4
 /* Of all descriptors, this part is the guest's at most. */
 #define GUEST_SHARE 16
-#define SUMMARY_MAX 1536
+/* And this part is that of the pipes; flows that get none copy. */
+#define PIPE_SHARE       32
+#define WORKER_PIPES_MAX 1024
+#define SUMMARY_MAX      1536
 
 static double seconds(int64_t us)
 {
@@ -207,6 +211,13 @@ static rlim_t guest_descriptors(const struct supervisor *supervisor, rlim_t limi
 								   : limit / GUEST_SHARE;
 }
 
+static unsigned pipes_of_a_worker(rlim_t limit, size_t workers)
+{
+	rlim_t pipes = limit / PIPE_SHARE / 2 / workers;
+
+	return pipes < WORKER_PIPES_MAX ? (unsigned)pipes : WORKER_PIPES_MAX;
+}
+
 static unsigned sessions_that_fit(struct supervisor *supervisor, const struct config *config,
 				  size_t workers)
 {
@@ -217,6 +228,8 @@ static unsigned sessions_that_fit(struct supervisor *supervisor, const struct co
 	rlim_t sessions;
 
 	supervisor->max_files = limit;
+	supervisor->crew.pipes = pipes_of_a_worker(limit, workers);
+	used += 2 * supervisor->crew.pipes * workers;
 	for (size_t i = 0; i < config->listener_count; i++)
 		used += config->listeners[i].bind_count;
 	sessions = limit > used + 2 ? (limit - used) / 2 : 1;
@@ -305,12 +318,33 @@ static void start_log(void)
 			strerrordesc_np(-error));
 }
 
+/* How bytes go, by the environment: for tests, and where a kernel's splice(2) is in doubt. */
+static int choose_way(struct crew *crew)
+{
+	const char *name = getenv("FINBACK_DATA_PATH");
+
+	crew->way = PUMP_WAY_AUTO;
+	if (!name || *name == '\0')
+		return 0;
+	while (crew->way < PUMP_WAYS && strcmp(name, pump_way_name(crew->way)) != 0)
+		crew->way++;
+	if (crew->way < PUMP_WAYS)
+		return 0;
+	log_say(LOG_LEVEL_ERROR,
+		"FINBACK_DATA_PATH=%s: unknown; auto, copy, splice and random are known", name);
+	return -EINVAL;
+}
+
 static int start(struct supervisor *supervisor, struct config *config)
 {
 	size_t workers = config->workers > 0 ? config->workers : service_cpus();
 	int error;
 
 	start_log();
+	if (choose_way(&supervisor->crew) < 0) {
+		config_unref(config);
+		return -EINVAL;
+	}
 	supervisor->crew.descriptor_sessions = sessions_that_fit(supervisor, config, workers);
 	registry_init(&supervisor->registry, workers);
 	error = mailbox_init(&supervisor->mailbox, supervisor->loop, supervisor);

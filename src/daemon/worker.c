@@ -77,11 +77,12 @@ static int start(struct worker *worker, struct crew *crew, size_t index)
 	error = mailbox_init(&worker->mailbox, worker->loop, worker);
 	if (error < 0)
 		goto fail;
-	error = relays_init(&worker->relays, worker->loop, index, crew->count);
+	error = relays_init(&worker->relays, worker->loop, index, crew->count, crew->pipes);
 	if (error < 0) {
 		mailbox_fini(&worker->mailbox);
 		goto fail;
 	}
+	worker->relays.pump.way = crew->way;
 	worker->relays.active = &worker->active;
 	worker->relays.on_over = on_session_over;
 	worker->relays.owner = worker;

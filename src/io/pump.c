@@ -1,35 +1,56 @@
 /*
- * recv(2) and send(2) through one shared buffer.
+ * One flow's bytes from socket to socket: recv(2) and send(2) through one shared buffer, and the
+ * choice between this way and splice(2).
  *
  * Invariant: bytes leave in the order they came; while a rest is kept nothing else is read for that
- * flow, so a rest is never larger than one read.
+ * flow, so a rest is never larger than one read, and never in memory and in a pipe at once.
  *
  * Surprising: a read that fills less than was asked for means "empty" to an edge-triggered reader
  * and saves a system call for each message; an urgent mark makes it mean nothing.
  */
-#include <finback/io/pump.h>
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "pump_private.h"
+
 #define PAGE_BYTES 4096
 #define ROOM_BYTES PAGE_BYTES /* the buffer stays at the start of a page */
 static_assert(PUMP_FILTER_ROOM <= ROOM_BYTES, "a filter has its room");
 
-int pump_init(struct pump *pump)
+#define DICE_SEED 0x9e3779b9U /* any but 0 */
+
+static const char *const way_names[] = {
+	[PUMP_WAY_AUTO] = "auto",
+	[PUMP_WAY_COPY] = "copy",
+	[PUMP_WAY_SPLICE] = "splice",
+	[PUMP_WAY_RANDOM] = "random",
+};
+static_assert(sizeof way_names / sizeof *way_names == PUMP_WAYS, "a name for each way");
+
+const char *pump_way_name(enum pump_way way)
 {
-	*pump = (struct pump){ .pages = aligned_alloc(PAGE_BYTES, ROOM_BYTES + PUMP_BUFFER_BYTES) };
+	return way_names[way];
+}
+
+int pump_init(struct pump *pump, unsigned pipes_max)
+{
+	*pump = (struct pump){
+		.pages = aligned_alloc(PAGE_BYTES, ROOM_BYTES + PUMP_BUFFER_BYTES),
+		.chance = DICE_SEED,
+	};
 	if (!pump->pages)
 		return -ENOMEM;
 	pump->buffer = pump->pages + ROOM_BYTES;
+	pipes_init(&pump->pipes, pipes_max);
 	return 0;
 }
 
 void pump_fini(struct pump *pump)
 {
+	pipes_fini(&pump->pipes);
 	free(pump->pages);
 	pump->pages = pump->buffer = NULL;
 }
@@ -81,75 +102,122 @@ static void send_views(int sink, struct iovec *views, int count, int more,
 		report->sink_error = -errno;
 }
 
-static int keep_rest(struct pump *pump, const unsigned char *bytes, size_t size, struct ring **rest)
+static int keep_rest(struct pump *pump, const unsigned char *bytes, size_t size, struct rest **ret)
 {
-	void *storage = malloc(RING_OVERHEAD + size);
+	struct rest *rest = malloc(sizeof *rest + RING_OVERHEAD + size);
 
-	if (!storage)
+	if (!rest)
 		return -ENOMEM;
-	*rest = ring_init(storage, size);
-	ring_put(*rest, bytes, size);
+	*rest = (struct rest){ .ring = ring_init(rest + 1, size) };
+	ring_put(rest->ring, bytes, size);
 	pump->rest_bytes += size;
+	*ret = rest;
 	return 0;
 }
 
 /* Sends what it can, and keeps the rest. */
-static void send_or_keep(struct pump *pump, int sink, const unsigned char *bytes, size_t size,
-			 int more, struct ring **rest, struct pump_report *report)
+static void send_or_keep(struct pump *pump, struct pump_flow *flow, const unsigned char *bytes,
+			 size_t size, int more, struct pump_report *report)
 {
 	struct iovec all = { (void *)(uintptr_t)bytes, size };
 
-	send_views(sink, &all, 1, more, report);
+	send_views(flow->sink, &all, 1, more, report);
 	report->is_sink_full = report->sink_error == 0 && report->wrote < size;
 	if (report->is_sink_full)
 		report->sink_error =
-			keep_rest(pump, bytes + report->wrote, size - report->wrote, rest);
+			keep_rest(pump, bytes + report->wrote, size - report->wrote, &flow->rest);
 }
 
-void pump_carry(struct pump *pump, int source, int sink, size_t limit, unsigned hints,
-		const struct pump_filter *filter, struct ring **rest,
-		struct pump_report *ret_report)
+static void copy(struct pump *pump, struct pump_flow *flow, struct pump_report *report)
 {
-	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+	const struct pump_filter *filter = flow->filter;
+	size_t limit = flow->limit < PUMP_BUFFER_BYTES ? flow->limit : PUMP_BUFFER_BYTES;
 	unsigned char *bytes = pump->buffer;
 	bool is_last;
 
-	assert(!*rest && limit > 0);
-	if (limit > PUMP_BUFFER_BYTES)
-		limit = PUMP_BUFFER_BYTES;
-	read_once(pump, source, limit, hints & PUMP_THOROUGH, &report);
-	is_last = (hints & PUMP_END_KNOWN) && report.read < limit;
-	if (filter && report.read > 0)
-		report.read = (uint32_t)filter->pass(filter->owner, bytes, report.read, &bytes);
+	read_once(pump, flow->source, limit, flow->hints & PUMP_THOROUGH, report);
+	is_last = (flow->hints & PUMP_END_KNOWN) && report->read < limit;
+	if (filter && report->read > 0)
+		report->read = (uint32_t)filter->pass(filter->owner, bytes, report->read, &bytes);
+	if (report->read > 0)
+		send_or_keep(pump, flow, bytes, report->read, is_last ? MSG_MORE : 0, report);
+}
+
+/* xorshift: good enough for dice. */
+static bool toss(struct pump *pump)
+{
+	pump->chance ^= pump->chance << 13;
+	pump->chance ^= pump->chance >> 17;
+	pump->chance ^= pump->chance << 5;
+	return pump->chance & 1;
+}
+
+static bool is_to_splice(struct pump *pump, const struct pump_flow *flow)
+{
+	if (flow->filter || (flow->hints & PUMP_COPY))
+		return false;
+	switch (pump->way) {
+	case PUMP_WAY_SPLICE:
+		return true;
+	case PUMP_WAY_RANDOM:
+		return toss(pump);
+	case PUMP_WAY_AUTO:
+		return flow->gait->is_bulk;
+	case PUMP_WAY_COPY:
+	case PUMP_WAYS:
+		break;
+	}
+	return false;
+}
+
+void pump_carry(struct pump *pump, struct pump_flow *flow, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+
+	assert(!flow->rest && flow->limit > 0);
+	if (!is_to_splice(pump, flow) || !pump_splice(pump, flow, &report))
+		copy(pump, flow, &report);
 	if (report.read > 0)
-		send_or_keep(pump, sink, bytes, report.read, is_last ? MSG_MORE : 0, rest, &report);
+		gait_note(flow->gait, report.read);
 	*ret_report = report;
 }
 
-void pump_put(struct pump *pump, int sink, const unsigned char *bytes, size_t size,
-	      struct ring **rest, struct pump_report *ret_report)
+void pump_put(struct pump *pump, struct pump_flow *flow, const unsigned char *bytes, size_t size,
+	      struct pump_report *ret_report)
 {
 	struct pump_report report = { .source = PUMP_SOURCE_MORE };
 
-	assert(!*rest && size > 0);
-	send_or_keep(pump, sink, bytes, size, 0, rest, &report);
+	assert(!flow->rest && size > 0);
+	send_or_keep(pump, flow, bytes, size, 0, &report);
 	*ret_report = report;
 }
 
-void pump_flush(struct pump *pump, int sink, struct ring **rest, struct pump_report *ret_report)
+static void flush_ring(struct pump *pump, struct pump_flow *flow, struct pump_report *report)
 {
-	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+	struct ring *ring = flow->rest->ring;
 	struct ring_view views[2];
 	struct iovec vectors[2];
-	int count = ring_filled(*rest, views);
+	int count = ring_filled(ring, views);
 
 	for (int i = 0; i < count; i++)
 		vectors[i] = (struct iovec){ views[i].at, views[i].length };
-	send_views(sink, vectors, count, 0, &report);
-	ring_consumed(*rest, report.wrote);
-	report.is_sink_full = report.sink_error == 0 && (*rest)->used > 0;
-	if ((*rest)->used == 0)
-		pump_drop(pump, rest);
+	send_views(flow->sink, vectors, count, 0, report);
+	ring_consumed(ring, report->wrote);
+	report->is_sink_full = report->sink_error == 0 && ring->used > 0;
+	if (ring->used > 0)
+		return;
+	pump_drop(pump, flow->rest);
+	flow->rest = NULL;
+}
+
+void pump_flush(struct pump *pump, struct pump_flow *flow, struct pump_report *ret_report)
+{
+	struct pump_report report = { .source = PUMP_SOURCE_MORE };
+
+	if (flow->rest->pipe)
+		pump_splice_rest(pump, flow, &report);
+	else
+		flush_ring(pump, flow, &report);
 	*ret_report = report;
 }
 
@@ -161,10 +229,13 @@ void pump_discard(struct pump *pump, int source, struct pump_report *ret_report)
 	*ret_report = report;
 }
 
-void pump_drop(struct pump *pump, struct ring **rest)
+void pump_drop(struct pump *pump, struct rest *rest)
 {
-	if (*rest)
-		pump->rest_bytes -= (*rest)->capacity;
-	free(*rest);
-	*rest = NULL;
+	if (!rest)
+		return;
+	if (rest->pipe)
+		pipes_give(&pump->pipes, rest->pipe);
+	else
+		pump->rest_bytes -= rest->ring->capacity;
+	free(rest);
 }

@@ -150,12 +150,13 @@ def test_held_bytes_are_shown_and_go_with_the_session():
         client, server = relay.pair()
         client.fill(b"x" * (8 << 20))
         metrics = Metrics.of(relay.control)
-        assert 0 < metrics.total("finback_buffer_bytes") <= 2 * 65536
-        assert metrics.total("finback_pipes") == 0
+        assert metrics.total("finback_buffer_bytes") <= 2 * 65536
+        assert metrics.total("finback_buffer_bytes") or metrics.total("finback_pipes")
         client.reset()
         server.reset()
         wait_for(relay, "ended", 0)
         wait_for(relay, "held", 0, name="finback_buffer_bytes")
+        wait_for(relay, "held", 0, name="finback_pipes")
 
 
 def test_connections_beyond_the_limit():

@@ -4,6 +4,7 @@
  */
 #include <finback/io/pump.h>
 
+#include "io/pump_private.h"
 #include "peers.h"
 
 /* One flow: what `from.peer` writes is carried to what `to.peer` reads. */
@@ -11,7 +12,8 @@ struct flow_under_test {
 	struct pump pump;
 	struct pair from;
 	struct pair to;
-	struct ring *rest;
+	struct rest *rest;
+	struct gait gait;
 	struct pump_report report;
 };
 
@@ -21,13 +23,16 @@ static int set_up(void **state)
 {
 	(void)state;
 	flow = (struct flow_under_test){ .from = tcp_pair(), .to = tcp_pair() };
-	return pump_init(&flow.pump);
+	if (pump_init(&flow.pump, 0) < 0) /* without a pipe it copies */
+		return -1;
+	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	pump_drop(&flow.pump, &flow.rest);
+	pump_drop(&flow.pump, flow.rest);
+	flow.rest = NULL;
 	close_pair(&flow.from);
 	close_pair(&flow.to);
 	pump_fini(&flow.pump);
@@ -40,11 +45,25 @@ static void replace(struct pair *pair, struct pair by)
 	*pair = by;
 }
 
+static struct pump_flow as_it_is(size_t limit, unsigned hints)
+{
+	return (struct pump_flow){
+		.source = flow.from.ours,
+		.sink = flow.to.ours,
+		.limit = limit,
+		.hints = hints,
+		.gait = &flow.gait,
+		.rest = flow.rest,
+	};
+}
+
 static void carry_with(size_t limit, unsigned hints)
 {
+	struct pump_flow now = as_it_is(limit, hints);
+
 	memset(&flow.report, 0x55, sizeof flow.report);
-	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, limit, hints, NULL, &flow.rest,
-		   &flow.report);
+	pump_carry(&flow.pump, &now, &flow.report);
+	flow.rest = now.rest;
 }
 
 static void carry(size_t limit, bool is_thorough)
@@ -54,8 +73,17 @@ static void carry(size_t limit, bool is_thorough)
 
 static void flush(void)
 {
+	struct pump_flow now = as_it_is(0, 0);
+
 	memset(&flow.report, 0x55, sizeof flow.report);
-	pump_flush(&flow.pump, flow.to.ours, &flow.rest, &flow.report);
+	pump_flush(&flow.pump, &now, &flow.report);
+	flow.rest = now.rest;
+}
+
+static void drop(void)
+{
+	pump_drop(&flow.pump, flow.rest);
+	flow.rest = NULL;
 }
 
 static void discard(void)
@@ -170,7 +198,8 @@ static void no_read_takes_more_than_the_buffer(void **state)
 	carry(SIZE_MAX, false);
 	assert_int_equal(flow.report.read, PUMP_BUFFER_BYTES);
 	assert_int_equal(flow.report.source, PUMP_SOURCE_MORE);
-	pump_drop(&flow.pump, &flow.rest);
+	pump_drop(&flow.pump, flow.rest);
+	flow.rest = NULL;
 	carry(SIZE_MAX, false);
 	assert_int_equal(flow.report.read, 1);
 	assert_int_equal(flow.report.source, PUMP_SOURCE_EMPTY);
@@ -301,23 +330,27 @@ static void an_error_of_the_sink_keeps_the_rest_for_its_owner(void **state)
 	flush();
 	EXPECT(.sink_error = -ECONNRESET);
 	assert_non_null(flow.rest);
-	assert_int_equal(flow.rest->used, 4);
-	pump_drop(&flow.pump, &flow.rest);
-	assert_null(flow.rest);
+	assert_int_equal(flow.rest->ring->used, 4);
+	drop();
 }
 
 static void descriptors_that_are_none(void **state)
 {
+	struct pump_flow bad;
 	struct pump_report report;
 
 	(void)state;
 	give("x");
-	pump_carry(&flow.pump, -1, flow.to.ours, 10, 0, NULL, &flow.rest, &report);
+	bad = as_it_is(10, 0);
+	bad.source = -1;
+	pump_carry(&flow.pump, &bad, &report);
 	assert_int_equal(report.source, PUMP_SOURCE_ERROR);
 	assert_int_equal(report.source_error, -EBADF);
-	pump_carry(&flow.pump, flow.from.ours, -1, 10, 0, NULL, &flow.rest, &report);
+	bad = as_it_is(10, 0);
+	bad.sink = -1;
+	pump_carry(&flow.pump, &bad, &report);
 	assert_int_equal(report.sink_error, -EBADF);
-	assert_null(flow.rest);
+	assert_null(bad.rest);
 }
 
 /* ---- rests ------------------------------------------------------------------------------------
@@ -335,9 +368,9 @@ static void what_the_sink_does_not_take_is_kept(void **state)
 	assert_in_range(flow.report.wrote, 1, PUMP_BUFFER_BYTES - 1);
 	/* Just the size that is needed. */
 	assert_non_null(flow.rest);
-	assert_int_equal(flow.rest->capacity, PUMP_BUFFER_BYTES - flow.report.wrote);
-	assert_int_equal(flow.rest->used, flow.rest->capacity);
-	assert_int_equal(flow.pump.rest_bytes, flow.rest->capacity);
+	assert_int_equal(flow.rest->ring->capacity, PUMP_BUFFER_BYTES - flow.report.wrote);
+	assert_int_equal(flow.rest->ring->used, flow.rest->ring->capacity);
+	assert_int_equal(flow.pump.rest_bytes, flow.rest->ring->capacity);
 }
 
 static void flushing_into_a_full_sink(void **state)
@@ -350,13 +383,13 @@ static void flushing_into_a_full_sink(void **state)
 	EXPECT(.read = 4, .source = PUMP_SOURCE_EMPTY, .is_sink_full = true);
 	flush();
 	EXPECT(.is_sink_full = true);
-	assert_int_equal(flow.rest->used, 4);
+	assert_int_equal(flow.rest->ring->used, 4);
 	assert_int_equal(flow.pump.rest_bytes, 4);
 }
 
 static void rests_of_several_flows_add_up(void **state)
 {
-	struct ring *other_rest = NULL;
+	struct pump_flow other;
 
 	(void)state;
 	replace(&flow.to, small_tcp_pair());
@@ -364,15 +397,15 @@ static void rests_of_several_flows_add_up(void **state)
 	give("four");
 	carry(PUMP_BUFFER_BYTES, false);
 	give("sixsix");
-	pump_carry(&flow.pump, flow.from.ours, flow.to.ours, PUMP_BUFFER_BYTES, 0, NULL,
-		   &other_rest, &flow.report);
+	other = as_it_is(PUMP_BUFFER_BYTES, 0);
+	other.rest = NULL;
+	pump_carry(&flow.pump, &other, &flow.report);
 	assert_int_equal(flow.pump.rest_bytes, 10);
-	pump_drop(&flow.pump, &flow.rest);
-	assert_null(flow.rest);
+	drop();
 	assert_int_equal(flow.pump.rest_bytes, 6);
-	pump_drop(&flow.pump, &flow.rest); /* NULL is fine */
+	drop(); /* NULL is fine */
 	assert_int_equal(flow.pump.rest_bytes, 6);
-	pump_drop(&flow.pump, &other_rest);
+	pump_drop(&flow.pump, other.rest);
 	assert_int_equal(flow.pump.rest_bytes, 0);
 }
 
@@ -555,25 +588,25 @@ static bool move(struct model *model)
 	size_t limit = any_up_to(model, STEP_MAX);
 
 	if (flow.rest) {
-		size_t held = flow.rest->used;
+		size_t held = flow.rest->ring->used;
 
 		flush();
 		assert_int_equal(flow.report.read, 0);
 		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
-		assert_int_equal(flow.rest ? flow.rest->used : 0, held - flow.report.wrote);
+		assert_int_equal(flow.rest ? flow.rest->ring->used : 0, held - flow.report.wrote);
 	} else {
 		carry(limit, true);
 		assert_true(flow.report.read <= limit);
 		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
-		assert_int_equal(flow.rest ? flow.rest->used : 0,
+		assert_int_equal(flow.rest ? flow.rest->ring->used : 0,
 				 flow.report.read - flow.report.wrote);
 		assert_int_not_equal(flow.report.source, PUMP_SOURCE_ERROR);
 	}
 	assert_int_equal(flow.report.sink_error, 0);
-	assert_int_equal(flow.pump.rest_bytes, flow.rest ? flow.rest->capacity : 0);
+	assert_int_equal(flow.pump.rest_bytes, flow.rest ? flow.rest->ring->capacity : 0);
 	model->read += flow.report.read;
 	model->wrote += flow.report.wrote;
-	assert_int_equal(model->read - model->wrote, flow.rest ? flow.rest->used : 0);
+	assert_int_equal(model->read - model->wrote, flow.rest ? flow.rest->ring->used : 0);
 	return flow.report.source == PUMP_SOURCE_END;
 }
 

@@ -339,8 +339,23 @@ class Finback:
     def _proc(self, *path):
         return os.path.join("/proc", str(self.process.pid), *path)
 
+    def _links(self):
+        """What its descriptors stand for."""
+        for number in os.listdir(self._proc("fd")):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                yield os.readlink(os.path.join(self._proc("fd"), number))
+
     def descriptors(self):
+        """Open ones without those of pipes, which a worker keeps for the next flow."""
+        return sum(not link.startswith("pipe:") for link in self._links())
+
+    def all_descriptors(self):
         return len(os.listdir(self._proc("fd")))
+
+    def pipes(self):
+        """Open pipes, by their number; its standard error is none."""
+        found = collections.Counter(link for link in self._links() if link.startswith("pipe:"))
+        return [link for link, ends in found.items() if ends == 2]
 
     def resident_bytes(self):
         with open(self._proc("statm"), encoding="ascii") as file:

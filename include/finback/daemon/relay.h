@@ -34,11 +34,14 @@ struct relays {
 	size_t worker;      /* its index in each tally */
 	uint64_t next_id;
 	uint64_t id_step;
-	uint64_t count;                /* ever adopted */
-	struct roster roster;          /* the live ones */
-	struct ended ended;            /* the last that are not */
-	_Atomic uint64_t buffer_bytes; /* held in finback's own memory; any thread may read */
-	_Atomic uint64_t descriptors;  /* sockets of sessions; any thread may read */
+	uint64_t count;       /* ever adopted */
+	struct roster roster; /* the live ones */
+	struct ended ended;   /* the last that are not */
+	/* Any thread may read: */
+	_Atomic uint64_t buffer_bytes; /* held in finback's own memory */
+	_Atomic uint64_t pipes;        /* that hold bytes */
+	_Atomic uint64_t open_pipes;   /* and those that are kept for the next flow */
+	_Atomic uint64_t descriptors;  /* sockets of sessions */
 	struct relay *pending;         /* have work left over */
 	struct relay *dead;            /* to be reaped at the end of the turn */
 	struct half_closed *crowded;   /* may hold a session too many; see relay_limits.c */
@@ -47,8 +50,10 @@ struct relays {
 	void *owner;
 };
 
-/* Starts watching in `loop`. `worker` of `workers` gives the ids. Returns 0 or -errno. */
-int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers);
+/* Starts watching in `loop`. `worker` of `workers` gives the ids; it splices through `pipes` at
+ * most. Returns 0 or -errno. */
+int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size_t workers,
+		unsigned pipes);
 
 /* When no relay is left. */
 void relays_fini(struct relays *relays);

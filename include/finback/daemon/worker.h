@@ -39,8 +39,11 @@ struct worker {
 struct crew {
 	size_t count;
 	struct worker *workers;
-	atomic_uint max_sessions;     /* of the process */
-	unsigned descriptor_sessions; /* that the descriptor limit allows; set before the start */
+	atomic_uint max_sessions; /* of the process */
+	/* Set before the start: */
+	unsigned descriptor_sessions; /* that the descriptor limit allows */
+	unsigned pipes;               /* of each worker, at most */
+	enum pump_way way;            /* of bytes, in each worker */
 	struct mailbox *supervisor;
 	size_t next_listener; /* whose turn it is to own one; the supervisor's */
 	letter_handler
