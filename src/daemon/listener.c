@@ -214,13 +214,28 @@ static void pause_accepting(struct listener *listener, int error)
 	ev_timer_start(worker->loop, &listener->pause);
 }
 
+/* As many as come in a turn, by experience: to be told that none is left is a call for nothing.
+ * What is left over has the loop come back in its next turn. */
+static void adjust_batch(struct listener *listener, bool is_filled)
+{
+	unsigned turn = ev_iteration(listener->worker->loop);
+
+	if (!is_filled && listener->batch > 1)
+		listener->batch /= 2;
+	if (is_filled && turn == listener->filled + 1 && listener->batch < ACCEPTS_A_TURN)
+		listener->batch *= 2;
+	if (is_filled)
+		listener->filled = turn;
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct listener *listener = watcher->data;
-	int result = accept_some(listener, ACCEPTS_A_TURN);
+	int result = accept_some(listener, listener->batch);
 
 	(void)loop;
 	(void)events;
+	adjust_batch(listener, result > 0);
 	if (result < 0)
 		pause_accepting(listener, result);
 }
@@ -246,6 +261,7 @@ void listener_start(struct listener *listener, const struct route *route)
 	struct worker *worker = listener->worker;
 
 	listener->route = route;
+	listener->batch = 1;
 	listener->next = worker->listeners;
 	worker->listeners = listener;
 	ev_io_init(&listener->readable, on_readable, listener->fd, EV_READ);

@@ -200,6 +200,10 @@ static unsigned hints_of(const struct relay *relay, enum side side)
 		hints |= PUMP_THOROUGH;
 	if (source->is_ended)
 		hints |= PUMP_END_KNOWN;
+	/* What a probe holds of the flow has to go on before its end is told. */
+	if (source->is_ended && !source->is_urgent && !source->is_faulty && !relay->probes &&
+	    !is_unix(relay, side))
+		hints |= PUMP_END_NEAR;
 	if (source->is_urgent || relay->session.legs[side].loss != LOSS_NONE)
 		hints |= PUMP_COPY;
 	return hints;

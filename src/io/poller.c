@@ -9,11 +9,17 @@
  */
 #include <finback/io/poller.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+static_assert((uint32_t)READY_READ == EPOLLIN && (uint32_t)READY_URGENT == EPOLLPRI &&
+		      (uint32_t)READY_WRITE == EPOLLOUT && (uint32_t)READY_ERROR == EPOLLERR &&
+		      (uint32_t)READY_HUP == EPOLLHUP && (uint32_t)READY_FIN == EPOLLRDHUP,
+	      "no bit needs to be translated");
 
 int poller_init(struct poller *poller)
 {
@@ -39,23 +45,6 @@ int poller_add(struct poller *poller, int fd, void *owner, enum side side)
 	return epoll_ctl(poller->fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static unsigned ready_of(uint32_t events)
-{
-	static const struct {
-		uint32_t event;
-		unsigned ready;
-	} meanings[] = {
-		{ EPOLLIN, READY_READ },    { EPOLLOUT, READY_WRITE }, { EPOLLRDHUP, READY_FIN },
-		{ EPOLLPRI, READY_URGENT }, { EPOLLHUP, READY_HUP },   { EPOLLERR, READY_ERROR },
-	};
-	unsigned ready = 0;
-
-	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
-		if (events & meanings[i].event)
-			ready |= meanings[i].ready;
-	return ready;
-}
-
 int poller_take(struct poller *poller, struct poller_event ret_events[POLLER_BATCH])
 {
 	struct epoll_event events[POLLER_BATCH];
@@ -68,7 +57,7 @@ int poller_take(struct poller *poller, struct poller_event ret_events[POLLER_BAT
 			.owner = (void *)(data &
 					  ~(uintptr_t)1), /* NOLINT(performance-no-int-to-ptr) */
 			.side = data & 1 ? SERVER : CLIENT,
-			.ready = ready_of(events[i].events),
+			.ready = events[i].events,
 		};
 	}
 	return count < 0 ? 0 : count; /* EINTR: what is ready stays so */

@@ -65,15 +65,22 @@ static ssize_t receive(int fd, void *buffer, size_t size)
 	return length < 0 ? -errno : length;
 }
 
-static void read_once(struct pump *pump, int source, size_t size, bool is_thorough,
+/* What a read that brought fewer bytes than were asked for says of the source. */
+static enum pump_source after_short_read(unsigned hints)
+{
+	if (hints & PUMP_END_NEAR)
+		return PUMP_SOURCE_END;
+	return hints & PUMP_THOROUGH ? PUMP_SOURCE_MORE : PUMP_SOURCE_EMPTY;
+}
+
+static void read_once(struct pump *pump, int source, size_t size, unsigned hints,
 		      struct pump_report *report)
 {
 	ssize_t length = receive(source, pump->buffer, size);
 
 	if (length > 0) {
 		report->read = (uint32_t)length;
-		report->source = (size_t)length < size && !is_thorough ? PUMP_SOURCE_EMPTY
-								       : PUMP_SOURCE_MORE;
+		report->source = (size_t)length < size ? after_short_read(hints) : PUMP_SOURCE_MORE;
 	} else if (length == 0) {
 		report->source = PUMP_SOURCE_END;
 	} else if (length == -EAGAIN) {
@@ -135,7 +142,7 @@ static void copy(struct pump *pump, struct pump_flow *flow, struct pump_report *
 	unsigned char *bytes = pump->buffer;
 	bool is_last;
 
-	read_once(pump, flow->source, limit, flow->hints & PUMP_THOROUGH, report);
+	read_once(pump, flow->source, limit, flow->hints, report);
 	is_last = (flow->hints & PUMP_END_KNOWN) && report->read < limit;
 	if (filter && report->read > 0)
 		report->read = (uint32_t)filter->pass(filter->owner, bytes, report->read, &bytes);
@@ -225,7 +232,7 @@ void pump_discard(struct pump *pump, int source, struct pump_report *ret_report)
 {
 	struct pump_report report = { .source = PUMP_SOURCE_MORE };
 
-	read_once(pump, source, PUMP_BUFFER_BYTES, true, &report);
+	read_once(pump, source, PUMP_BUFFER_BYTES, PUMP_THOROUGH, &report);
 	*ret_report = report;
 }
 

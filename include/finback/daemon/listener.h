@@ -27,6 +27,8 @@ struct listener {
 	const struct route *route; /* holds a reference to its generation */
 	ev_io readable;
 	ev_timer pause;        /* runs while there is nothing to accept with */
+	int batch;             /* connections to accept in a turn, at most */
+	unsigned filled;       /* the turn of the loop that last had so many */
 	struct listener *next; /* of the same worker */
 };
 

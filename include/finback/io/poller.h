@@ -9,14 +9,14 @@
  * taken out by closing it.
  */
 
-/* What is ready, as bits. */
+/* What is ready, as bits: those of epoll_ctl(2), by the names of what they mean here. */
 enum ready {
-	READY_READ = 1,   /* bytes, an end of file or an error can be read */
-	READY_WRITE = 2,  /* there is room again; also: our FIN was acknowledged */
-	READY_FIN = 4,    /* the peer's FIN has come, perhaps behind unread bytes */
-	READY_URGENT = 8, /* an urgent mark: reads stop short of it with more behind it */
-	READY_HUP = 16,   /* both directions are shut */
-	READY_ERROR = 32  /* an error waits to be taken */
+	READY_READ = 0x1,   /* bytes, an end of file or an error can be read */
+	READY_URGENT = 0x2, /* an urgent mark: reads stop short of it with more behind it */
+	READY_WRITE = 0x4,  /* there is room again; also: our FIN was acknowledged */
+	READY_ERROR = 0x8,  /* an error waits to be taken */
+	READY_HUP = 0x10,   /* both directions are shut */
+	READY_FIN = 0x2000  /* the peer's FIN has come, perhaps behind unread bytes */
 };
 
 struct poller {

@@ -47,7 +47,7 @@ struct rest;
 enum pump_source {
 	PUMP_SOURCE_MORE,  /* it may have more */
 	PUMP_SOURCE_EMPTY, /* it has no more now: an event will tell */
-	PUMP_SOURCE_END,   /* a read of 0 */
+	PUMP_SOURCE_END,   /* a read of 0, or one that PUMP_END_NEAR makes as good */
 	PUMP_SOURCE_ERROR  /* `source_error`; what came before it may not all have been read */
 };
 
@@ -65,7 +65,8 @@ enum pump_hint {
 	PUMP_THOROUGH = 1,  /* a short read does not mean "empty", only EAGAIN does: there is an
 			     * urgent mark, or a FIN or an error behind it */
 	PUMP_END_KNOWN = 2, /* its FIN has come, so all before it can be read now */
-	PUMP_COPY = 4       /* not by splice(2), which stops at an urgent mark for ever */
+	PUMP_END_NEAR = 4,  /* and a short read reaches it: there is no mark to stop at */
+	PUMP_COPY = 8       /* not by splice(2), which stops at an urgent mark for ever */
 };
 
 /* Sees what was read before it goes on. It may take out of it, and put at most PUMP_FILTER_ROOM
