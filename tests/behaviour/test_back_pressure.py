@@ -3,9 +3,8 @@
 import pytest
 
 from lib.daemon import SIDES, Relay
-from lib.peers import SLOW_READER, Background, random_bytes
+from lib.peers import SLOW_READER, Background, plenty
 
-PLENTY = random_bytes(24 << 20)
 BUFFER = 64 << 10
 
 
@@ -13,9 +12,9 @@ BUFFER = 64 << 10
 def test_writer_is_held_up_and_goes_on_later(side):
     with Relay(receive_buffer=SLOW_READER) as relay:
         sender, reader = relay.sides(side)
-        sent, _ = sender.fill(PLENTY)
-        assert sent < len(PLENTY), "nothing held the writer up"
-        assert reader.receive(sent) == PLENTY[:sent]
+        sent, _ = sender.fill(plenty())
+        assert sent < len(plenty()), "nothing held the writer up"
+        assert reader.receive(sent) == plenty()[:sent]
         sending = Background(sender.send_and_half_close, b"and more")
         assert reader.read_to_eof() == b"and more"
         sending.result()
@@ -25,7 +24,7 @@ def test_writer_is_held_up_and_goes_on_later(side):
 def test_opposite_flow_is_not_held_up(side):
     with Relay(receive_buffer=SLOW_READER) as relay:
         sender, reader = relay.sides(side)
-        sender.fill(PLENTY)
+        sender.fill(plenty())
         for number in range(50):
             reader.send(b"%03d" % number)
             assert sender.receive(3) == b"%03d" % number
@@ -33,16 +32,16 @@ def test_opposite_flow_is_not_held_up(side):
 
 def test_other_sessions_are_not_held_up():
     with Relay(receive_buffer=SLOW_READER) as relay:
-        relay.pair()[0].fill(PLENTY)
+        relay.pair()[0].fill(plenty())
         client, server = relay.pair()
-        sending = Background(client.send_and_half_close, PLENTY[:1 << 20])
-        assert server.read_to_eof() == PLENTY[:1 << 20]
+        sending = Background(client.send_and_half_close, plenty()[:1 << 20])
+        assert server.read_to_eof() == plenty()[:1 << 20]
         sending.result()
 
 
 def test_memory_of_stalled_sessions_is_bounded():
     """Far more is sent in both flows of each session than it may hold."""
-    sessions, sent = 64, PLENTY[:2 << 20]
+    sessions, sent = 64, plenty()[:2 << 20]
     with Relay(receive_buffer=SLOW_READER, buffer="64KiB") as relay:
         resident = relay.resident_bytes()
         pairs = [relay.pair() for _ in range(sessions)]

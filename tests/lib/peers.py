@@ -9,6 +9,7 @@ import collections
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import select
 import shutil
@@ -33,6 +34,13 @@ TCP_STATES = (
 
 def random_bytes(count):
     return os.urandom(count)
+
+
+@functools.cache
+def plenty():
+    """More than all kernels on the way take in, where nobody reads: 48 MiB. Made when it is asked
+    for, as every process of a test run imports all tests."""
+    return random_bytes(48 << 20)
 
 
 def parse_address(text):
