@@ -4,14 +4,14 @@ and gone when its test is."""
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 
 import pytest
 
 from lib.peers import TIMEOUT, eventually
+from lib.ports import free_port, is_served_by
 
-TRIES = 3  # another program may take the port between our look and the start
+TRIES = 3  # a program that is no test of ours may take the port between our look and the start
 
 
 def need(*names):
@@ -24,20 +24,10 @@ def need(*names):
     return found[0] if len(found) == 1 else found
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def is_served(port):
-    with socket.socket() as sock:
-        sock.settimeout(TIMEOUT)
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
 class Server:
     """A program that serves on a port; `make_command(port)` returns how it is started."""
+
+    starts_within = TIMEOUT
 
     def __init__(self, directory, make_command, **options):
         self.process = None
@@ -52,9 +42,17 @@ class Server:
         with open(self._log_path, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, **options)
-        eventually(lambda: self.process.poll() is not None or is_served(self.port),
-                   "the server serves")
+        try:
+            eventually(lambda: self.process.poll() is not None or self.is_served(),
+                       "the server serves", self.starts_within)
+        except BaseException:
+            self.close()
+            raise
         return self.process.poll() is None
+
+    def is_served(self):
+        """By this program: somebody else's socket on the port is none of ours."""
+        return is_served_by(self.process.pid, self.port)
 
     def log(self):
         with open(self._log_path, encoding="utf-8", errors="replace") as log:

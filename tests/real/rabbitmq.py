@@ -8,10 +8,8 @@ import signal
 import pytest
 
 from lib.daemon import LIBC, PR_SET_PDEATHSIG
-from lib.peers import eventually
-from programs import Server, free_port, is_served, need
-
-STARTS_WITHIN = 60
+from lib.ports import free_port
+from programs import Server, need
 
 # Its own way to close a socket would be a reset.
 CONFIG = """
@@ -39,11 +37,14 @@ class Door:
 class Node(Server):
     """It takes its time to start. Its port is that of AMQP, which comes last."""
 
+    starts_within = 60
+
     def __init__(self, directory, environment):
         self.directory = directory
         self.stomp = None
         script = program()
-        super().__init__(directory, lambda port: self._configured(script, port), env=environment)
+        super().__init__(directory, lambda port: self._configured(script, port), env=environment,
+                         preexec_fn=stop_with_parent)
 
     def _configured(self, script, port):
         stomp = free_port()
@@ -51,14 +52,6 @@ class Node(Server):
         text = CONFIG.format(amqp=port, stomp=stomp)
         (self.directory / "rabbitmq.conf").write_text(text)
         return [script]
-
-    def _start(self, command, options):
-        options = {**options, "preexec_fn": stop_with_parent}
-        with contextlib.suppress(AssertionError):
-            return super()._start(command, options)
-        eventually(lambda: self.process.poll() is not None or is_served(self.port),
-                   "RabbitMQ serves", within=STARTS_WITHIN)
-        return self.process.poll() is None
 
 
 def program():
