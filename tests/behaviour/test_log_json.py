@@ -12,6 +12,7 @@ import threading
 
 from lib.daemon import BINARY, Finback, Session, die_with_parent, environment, to_settings
 from lib.peers import TIMEOUT, Backend, Peer, eventually, refusing_backend
+from lib.ports import is_path_served
 
 # What two runs of the same sessions differ in.
 VARYING = re.compile(r"ms$|^ms_|^id$|^client|^server")
@@ -56,7 +57,7 @@ def json_daemon(directory, servers, **log):
     with subprocess.Popen([BINARY, "-c", str(config)], stderr=subprocess.PIPE, env=environment(),
                           preexec_fn=die_with_parent) as process:
         try:
-            eventually(lambda: os.path.exists(f"{directory}/web") or process.poll() is not None,
+            eventually(lambda: is_path_served(f"{directory}/web") or process.poll() is not None,
                        "it listens")
             yield process, Log(process.stderr), address
         finally:

@@ -12,6 +12,7 @@ import pytest
 
 from lib.daemon import BINARY, die_with_parent, environment, to_settings
 from lib.peers import TIMEOUT, Background, Backend, Peer, eventually
+from lib.ports import is_path_served
 
 SESSIONS = 300    # with their lines: more than the pipe holds, less than the queue
 PIPE_BYTES = 4096
@@ -37,7 +38,7 @@ class Deaf:
         self.peers = []
 
     def __enter__(self):
-        eventually(lambda: os.path.exists(self.address.removeprefix("unix:")), "it listens")
+        eventually(lambda: is_path_served(self.address.removeprefix("unix:")), "it listens")
         return self
 
     def __exit__(self, *exception):

@@ -13,10 +13,11 @@ import os
 import random
 import socket
 
-LOWEST = 10000    # below are the usual ports of servers
-ENOUGH = 1000     # ports to choose among
+LOWEST = 10000     # below are the usual ports of servers
+ENOUGH = 1000      # ports to choose among
 TRIES = 1000
-LISTENING = "0A"  # a state in /proc/net/tcp
+LISTENING = "0A"   # a state in /proc/net/tcp
+ACCEPTS = 0x10000  # a flag in /proc/net/unix
 
 _names = []  # sockets that stand for the ports given away
 
@@ -101,3 +102,11 @@ def is_served_by(pid, port):
     """Whether the process, or a descendant of its, listens on the port."""
     wanted = _listening(port)
     return bool(wanted) and any(wanted & _sockets(member) for member in _family(pid))
+
+
+def is_path_served(path):
+    """Whether somebody listens on a UNIX socket's path. The file is there a moment before, and a
+    connection to find out would be a session."""
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        rows = [line.split() for line in file]
+    return any(row[7:] == [str(path)] and int(row[3], 16) & ACCEPTS for row in rows[1:])
