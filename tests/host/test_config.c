@@ -396,7 +396,7 @@ static const char *const single_errors[][2] = {
 	{ "max_sessions = 10000001;" GOOD, "t.conf:1: max_sessions: out of range" },
 	{ "drain = 30;" GOOD, "t.conf:1: drain: is an integer; right is a duration in quotes" },
 	{ "drain = \"5 min\";" GOOD,
-	  "t.conf:1: drain: \"5 min\" is no duration; right is a number with ms, s, m, h or d, "
+	  "t.conf:1: drain: \"5 min\" is no duration; right is a number with us, ms, s, m, h or d, "
 	  "such as \"30s\"" },
 	{ "drain = \"3651d\";" GOOD,
 	  "t.conf:1: drain: \"3651d\" is out of range; right is \"0\" to \"3650d\"" },
