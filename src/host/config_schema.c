@@ -91,11 +91,13 @@ static const struct config_key control_keys[] = {
 };
 static const struct config_group control_group = GROUP(control_keys);
 
+#define SPIN_MOST_US 10000
+
 static const struct config_key root_keys[] = {
 	{ "workers", config_read_integer, INTO(config, workers), .max = 1024 },
 	{ "max_sessions", config_read_integer, INTO(config, max_sessions), .max = 10000000 },
 	{ "drain", config_read_duration, INTO(config, drain_us), .max = CONFIG_DURATION_MAX_US },
-	LATER("spin"),
+	{ "spin", config_read_duration, INTO(config, spin_us), .max = SPIN_MOST_US },
 	{ "log", config_read_subgroup, INTO(config, log), .group = &log_group },
 	{ "control", config_read_subgroup, INTO(config, control), .group = &control_group },
 	APART("defaults"),

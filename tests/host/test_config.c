@@ -132,6 +132,7 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(config->workers, 0);
 	assert_int_equal(config->max_sessions, 0);
 	assert_int_equal(config->drain_us, 30 * 1000000);
+	assert_int_equal(config->spin_us, 0);
 	assert_string_equal(config->log.target, "auto");
 	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_ALL);
@@ -173,7 +174,8 @@ static void defaults_are_the_documented_ones(void **state)
 static void every_process_key_is_read(void **state)
 {
 	struct config *config =
-		load("workers = 1024; max_sessions = 10000000L; drain = \"90s\"; log = { target = "
+		load("workers = 1024; max_sessions = 10000000L; drain = \"90s\"; spin = \"50us\"; "
+		     "log = { target = "
 		     "\"/var/log/x\"; level = \"debug\"; sessions = \"failed\"; every = \"1m\"; "
 		     "format = \"json\"; };" GOOD);
 
@@ -181,6 +183,7 @@ static void every_process_key_is_read(void **state)
 	assert_int_equal(config->workers, 1024);
 	assert_int_equal(config->max_sessions, 10000000);
 	assert_int_equal(config->drain_us, 90 * 1000000);
+	assert_int_equal(config->spin_us, 50);
 	assert_string_equal(config->log.target, "/var/log/x");
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_FAILED);
@@ -394,6 +397,10 @@ static const char *const single_errors[][2] = {
 	{ "workers = true;" GOOD, "t.conf:1: workers: is true or false; right is an integer" },
 	{ "workers = { };" GOOD, "t.conf:1: workers: is a group; right is an integer" },
 	{ "max_sessions = 10000001;" GOOD, "t.conf:1: max_sessions: out of range" },
+	{ "spin = \"10001us\";" GOOD,
+	  "t.conf:1: spin: \"10001us\" is out of range; right is \"0\" to \"10ms\"" },
+	{ "spin = 0;" GOOD, "t.conf:1: spin: is an integer; right is a duration in quotes" },
+	{ "defaults = { spin = \"1ms\"; };" GOOD, "t.conf:1: defaults.spin: unknown key" },
 	{ "drain = 30;" GOOD, "t.conf:1: drain: is an integer; right is a duration in quotes" },
 	{ "drain = \"5 min\";" GOOD,
 	  "t.conf:1: drain: \"5 min\" is no duration; right is a number with us, ms, s, m, h or d, "
@@ -420,7 +427,7 @@ static const char *const single_errors[][2] = {
 	{ "log = { every = \"3651d\"; };" GOOD, "t.conf:1: log.every: \"3651d\" is out of range" },
 	{ "worker = 1;" GOOD, "t.conf:1: worker: unknown key; did you mean \"workers\"?" },
 	{ "wrokers = 1;" GOOD, "t.conf:1: wrokers: unknown key; did you mean \"workers\"?" },
-	{ "zzz = 1;" GOOD, "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, "
+	{ "zzz = 1;" GOOD, "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, spin, "
 			   "log, control, defaults, pools, listeners" },
 	{ "defaults = { name = \"x\"; };" GOOD,
 	  "t.conf:1: defaults.name: belongs to each listener" },
@@ -554,7 +561,6 @@ static void what_is_wrong_is_said(void **state)
 /* Keys of the contract without an effect so far. */
 static void keys_to_come_are_refused(void **state)
 {
-	static const char *const root[] = { "spin" };
 	static const char *const pool[] = { "health", "fail_after", "retry_after",   "slow_start",
 					    "queue",  "on_down",    "queue_timeout", "resolve" };
 	static const char *const listener[] = {
@@ -579,7 +585,6 @@ static void keys_to_come_are_refused(void **state)
 		const char *format;
 		const char *path;
 	} groups[] = {
-		{ root, 1, "%s = 1;" GOOD, "t.conf:1: " },
 		{ pool, 8, POOL("servers = \"unix:/x\"; %s = 1;"), "t.conf:2: pools.p." },
 		{ listener, 13, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
 		{ listener, 13, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },

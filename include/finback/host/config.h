@@ -84,6 +84,7 @@ struct config {
 	unsigned workers;      /* 0: one for each CPU this process may use */
 	unsigned max_sessions; /* 0: what the descriptor limit allows */
 	int64_t drain_us;
+	int64_t spin_us; /* how long a worker polls before it sleeps; 0: it sleeps at once */
 	struct log_settings log;
 	struct config_control control;
 	struct config_pool *pools;
