@@ -104,7 +104,7 @@ int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint
 		*ret_peer = endpoint_of(address);
 		if (attempt->busy_ms == 0 && attempt->tries < UINT16_MAX)
 			attempt->tries++;
-		result = sock_connect(address, ret_fd);
+		result = sock_connect(address, &(struct sock_connect){ 0 }, ret_fd);
 		if (result == 0 || result == -EINPROGRESS) {
 			attempt->busy_ms = 0;
 			return result;
