@@ -154,6 +154,8 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(listener->max_half_closed, 0);
 	assert_int_equal(listener->max_embryonic, 0);
 	assert_int_equal(listener->backlog, 4096);
+	assert_int_equal(listener->buffer_cap, 0);
+	assert_int_equal(listener->sides[SERVER].source_count, 0);
 	assert_false(listener->has_mode);
 	assert_int_equal(listener->owner, (uid_t)-1);
 	assert_int_equal(listener->group, (gid_t)-1);
@@ -427,8 +429,9 @@ static const char *const single_errors[][2] = {
 	{ "log = { every = \"3651d\"; };" GOOD, "t.conf:1: log.every: \"3651d\" is out of range" },
 	{ "worker = 1;" GOOD, "t.conf:1: worker: unknown key; did you mean \"workers\"?" },
 	{ "wrokers = 1;" GOOD, "t.conf:1: wrokers: unknown key; did you mean \"workers\"?" },
-	{ "zzz = 1;" GOOD, "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, spin, "
-			   "log, control, defaults, pools, listeners" },
+	{ "zzz = 1;" GOOD,
+	  "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, spin, "
+	  "log, control, defaults, pools, listeners" },
 	{ "defaults = { name = \"x\"; };" GOOD,
 	  "t.conf:1: defaults.name: belongs to each listener" },
 	{ "defaults = { listen = \"x\"; };" GOOD,
@@ -564,19 +567,10 @@ static void keys_to_come_are_refused(void **state)
 	static const char *const pool[] = { "health", "fail_after", "retry_after",   "slow_start",
 					    "queue",  "on_down",    "queue_timeout", "resolve" };
 	static const char *const listener[] = {
-		"buffer_cap",
-		"max_per_client",
-		"accept_rate",
-		"accept_rate_per_client",
-		"allow",
-		"deny",
-		"trusted_proxies",
-		"fast_open",
-		"defer_accept",
-		"congestion",
-		"mark",
-		"dscp",
-		"fault",
+		"max_per_client", "accept_rate",  "accept_rate_per_client",
+		"allow",          "deny",         "trusted_proxies",
+		"fast_open",      "defer_accept", "congestion",
+		"mark",           "dscp",         "fault",
 	};
 	static const char *const side[] = { "link", "proxy_protocol" };
 	const struct {
@@ -586,8 +580,8 @@ static void keys_to_come_are_refused(void **state)
 		const char *path;
 	} groups[] = {
 		{ pool, 8, POOL("servers = \"unix:/x\"; %s = 1;"), "t.conf:2: pools.p." },
-		{ listener, 13, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
-		{ listener, 13, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },
+		{ listener, 12, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
+		{ listener, 12, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },
 		{ side, 2, LISTENER("client = { %s = 1; };"), "t.conf:1: listeners.web.client." },
 		{ side, 2, LISTENER("server = { %s = 1; };"), "t.conf:1: listeners.web.server." },
 	};
@@ -607,8 +601,6 @@ static void keys_to_come_are_refused(void **state)
 			refuse_one(text, error);
 		}
 	}
-	refuse_one(LISTENER("server = { source = 1; };"),
-		   "t.conf:1: listeners.web.server.source: not supported by this version");
 	refuse_one(LISTENER("client = { source = 1; };"),
 		   "t.conf:1: listeners.web.client.source: unknown key");
 	refuse_one(POOL("servers = ( { address = \"unix:/x\"; max_sessions = 1; } );"),
