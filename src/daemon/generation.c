@@ -163,6 +163,22 @@ static bool fill_pool(struct pool *pool, const struct config_pool *config,
 	return true;
 }
 
+/* Returns whether there is memory. */
+static bool fill_origin(struct pool_origin *origin, const struct config_listener *listener)
+{
+	const struct config_side *side = &listener->sides[SERVER];
+
+	*origin = (struct pool_origin){
+		.sources = side->sources,
+		.source_count = side->source_count,
+		.buffer_cap = listener->buffer_cap,
+	};
+	if (origin->source_count == 0)
+		return true;
+	origin->turns = calloc(listener->pool->balance.count, sizeof *origin->turns);
+	return origin->turns != NULL;
+}
+
 static bool fill_route(struct route *route, struct generation *generation,
 		       const struct config_listener *listener, struct registry *registry)
 {
@@ -172,7 +188,7 @@ static bool fill_route(struct route *route, struct generation *generation,
 	route->listener = listener;
 	route->pool = &generation->pools[pool];
 	route->tally = remember_tally(registry, listener->name);
-	return route->tally != NULL;
+	return route->tally != NULL && fill_origin(&route->origin, listener);
 }
 
 static bool fill(struct generation *generation, struct registry *registry)
@@ -221,6 +237,8 @@ void generation_unref(struct generation *generation)
 	if (!generation ||
 	    atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
 		return;
+	for (size_t i = 0; generation->routes && i < generation->config->listener_count; i++)
+		free(generation->routes[i].origin.turns);
 	free(generation->routes);
 	free(generation->pools);
 	config_unref(generation->config);

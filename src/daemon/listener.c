@@ -17,6 +17,7 @@
 #include <finback/daemon/listener.h>
 #include <finback/daemon/worker.h>
 #include <finback/host/log.h>
+#include <finback/io/buffers.h>
 #include <finback/io/liveness.h>
 #include <finback/io/sock.h>
 
@@ -71,6 +72,7 @@ int listener_open(struct listener **ret, const char *key, const struct address *
 		.mode = settings->mode,
 		.owner = settings->owner,
 		.group = settings->group,
+		.buffer_cap = settings->buffer_cap,
 	};
 	const struct keepalive keepalive = inherited_of(settings);
 	int fd = sock_listen(address, &options);
@@ -84,6 +86,8 @@ int listener_open(struct listener **ret, const char *key, const struct address *
 		error = create(ret, key, fd);
 	if (error < 0)
 		close(fd);
+	else if (!is_unix(*ret))
+		(*ret)->buffer_cap = settings->buffer_cap;
 	return error;
 }
 
@@ -113,6 +117,27 @@ static int adjust_keepalive(struct listener *listener, const struct keepalive *k
 	return liveness_apply(listener->fd, keepalive);
 }
 
+/* The same, for the kernel's buffers. */
+static int adjust_cap(struct listener *listener, const struct config_listener *settings)
+{
+	uint32_t cap = settings->buffer_cap;
+	int error;
+
+	if (cap == listener->buffer_cap)
+		return 0;
+	error = cap > 0 ? buffers_cap(listener->fd, cap) : buffers_uncap(listener->fd);
+	if (error == -ENOPROTOOPT) {
+		log_say(LOG_LEVEL_WARNING,
+			"listener %s: %s: the buffer_cap that it had stays, until the socket is "
+			"opened anew: this kernel cannot take it back (SO_BUF_LOCK, Linux 5.14)",
+			settings->name, listener->text);
+		return 0;
+	}
+	if (error == 0)
+		listener->buffer_cap = cap;
+	return error;
+}
+
 void listener_adjust(struct listener *listener, const struct config_listener *settings)
 {
 	struct keepalive keepalive = inherited_of(settings);
@@ -123,6 +148,8 @@ void listener_adjust(struct listener *listener, const struct config_listener *se
 		error = sock_relisten(listener->fd, settings->backlog);
 	if (error == 0 && !is_unix(listener))
 		error = adjust_keepalive(listener, &keepalive);
+	if (error == 0 && !is_unix(listener))
+		error = adjust_cap(listener, settings);
 	if (error < 0)
 		log_say(LOG_LEVEL_WARNING, "listener %s: %s: cannot change its settings: %s",
 			settings->name, listener->text, strerrordesc_np(-error));
@@ -181,13 +208,24 @@ static bool has_descriptors(const struct crew *crew)
 		       crew->descriptor_sessions;
 }
 
+/* A UNIX socket inherits no cap. */
+static int accept_one(struct listener *listener, struct address *ret_peer)
+{
+	uint32_t cap = listener->route->listener->buffer_cap;
+	int fd = sock_accept(listener->fd, ret_peer);
+
+	if (fd >= 0 && cap > 0 && is_unix(listener))
+		(void)buffers_cap(fd, cap); /* it fails on no socket */
+	return fd;
+}
+
 /* Accepts up to `limit` connections. Returns 0 when none is left, 1 when there may be more, or
  * -errno when there is nothing to accept with. */
 static int accept_some(struct listener *listener, int limit)
 {
 	for (int i = 0; i < limit; i++) {
 		struct address peer;
-		int fd = has_descriptors(listener->worker->crew) ? sock_accept(listener->fd, &peer)
+		int fd = has_descriptors(listener->worker->crew) ? accept_one(listener, &peer)
 								 : -EMFILE;
 
 		if (fd == -EAGAIN)

@@ -17,10 +17,12 @@
 #define BUSY_FIRST_MS 2
 #define BUSY_LAST_MS  250
 
-void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool)
+void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool,
+		       const struct pool_origin *origin)
 {
 	*attempt = (struct pool_attempt){
 		.pool = pool,
+		.origin = origin,
 		.turn = atomic_fetch_add_explicit(pool->turn, 1, memory_order_relaxed),
 		.server = BALANCE_NONE,
 	};
@@ -89,6 +91,39 @@ static int wait_for_room(struct pool_attempt *attempt, int error)
 	return -EAGAIN;
 }
 
+/* Those of the address's family. Returns how many. */
+static size_t fitting_sources(const struct pool_origin *origin, const struct address *address,
+			      const struct address *ret_sources[CONFIG_SOURCES_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < origin->source_count; i++)
+		if (origin->sources[i].any.sa_family == address->any.sa_family)
+			ret_sources[count++] = &origin->sources[i];
+	return count;
+}
+
+/* From the source whose turn it is; from each other one, as long as they have no port left. */
+static int connect_to(const struct pool_attempt *attempt, const struct address *address,
+		      int *ret_fd)
+{
+	const struct pool_origin *origin = attempt->origin;
+	const struct address *sources[CONFIG_SOURCES_MAX];
+	struct sock_connect options = { .buffer_cap = origin->buffer_cap };
+	size_t count = fitting_sources(origin, address, sources);
+	int result = -EADDRNOTAVAIL;
+	uint64_t turn;
+
+	if (count == 0)
+		return sock_connect(address, &options, ret_fd);
+	turn = atomic_fetch_add_explicit(&origin->turns[attempt->server], 1, memory_order_relaxed);
+	for (size_t i = 0; i < count && result == -EADDRNOTAVAIL; i++) {
+		options.source = sources[(turn + i) % count];
+		result = sock_connect(address, &options, ret_fd);
+	}
+	return result;
+}
+
 int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer)
 {
 	/* Bounded: each pick marks a server as tried, each failure takes one address. */
@@ -104,7 +139,7 @@ int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint
 		*ret_peer = endpoint_of(address);
 		if (attempt->busy_ms == 0 && attempt->tries < UINT16_MAX)
 			attempt->tries++;
-		result = sock_connect(address, ret_fd);
+		result = connect_to(attempt, address, ret_fd);
 		if (result == 0 || result == -EINPROGRESS) {
 			attempt->busy_ms = 0;
 			return result;

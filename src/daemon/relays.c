@@ -234,7 +234,7 @@ void relay_adopt(struct relays *relays, const struct route *route, int fd,
 	    poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
 		relay_cut(relay, ENDING_LIMITED);
 	} else {
-		pool_attempt_init(relay->attempt, route->pool);
+		pool_attempt_init(relay->attempt, route->pool, &route->origin);
 		relay_start_attempt(relay);
 	}
 	relay_step(relay);

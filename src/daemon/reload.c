@@ -130,6 +130,7 @@ int supervisor_apply(struct supervisor *supervisor, struct config *config)
 	}
 	open_log(config);
 	set_limits(supervisor, config);
+	crew_spin(&supervisor->crew, config->spin_us);
 	publish(supervisor, generation, &sockets);
 	supervisor->guest.take(supervisor->guest.guest);
 	sockets_fini(&supervisor->sockets);

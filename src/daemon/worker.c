@@ -41,11 +41,34 @@ static void on_session_over(void *owner)
 /* ---- threads ----------------------------------------------------------------------------------
  */
 
+/* The loop has been asked what is ready, and nothing of it has been called yet. Timers are not what
+ * a spin waits for: nobody sends anything because one of ours is due. */
+static void on_polled(struct ev_loop *loop, ev_check *watcher, int events)
+{
+	struct worker *worker = watcher->data;
+	bool is_stirred =
+		ev_is_pending(&worker->relays.readiness) || ev_is_pending(&worker->mailbox.arrival);
+
+	(void)loop;
+	(void)events;
+	for (struct listener *listener = worker->listeners; listener && !is_stirred;
+	     listener = listener->next)
+		is_stirred = ev_is_pending(&listener->readable);
+	if (is_stirred)
+		worker->stirred_us = monotonic_us();
+}
+
+static bool is_spinning(const struct worker *worker)
+{
+	return worker->spin_us > 0 && monotonic_us() - worker->stirred_us < worker->spin_us;
+}
+
 static void *run(void *argument)
 {
 	struct worker *worker = argument;
 
-	(void)ev_run(worker->loop, 0);
+	while (!worker->is_over)
+		(void)ev_run(worker->loop, is_spinning(worker) ? EVRUN_NOWAIT : EVRUN_ONCE);
 	return NULL;
 }
 
@@ -86,6 +109,10 @@ static int start(struct worker *worker, struct crew *crew, size_t index)
 	worker->relays.active = &worker->active;
 	worker->relays.on_over = on_session_over;
 	worker->relays.owner = worker;
+	ev_check_init(&worker->stirred, on_polled);
+	/* After libev's own watcher, which passes letters on, and before all of ours. */
+	ev_set_priority(&worker->stirred, 1);
+	worker->stirred.data = worker;
 	return 0;
 fail:
 	ev_loop_destroy(worker->loop);
@@ -147,7 +174,7 @@ static void on_stop(void *recipient, struct letter *letter)
 	struct worker *worker = recipient;
 
 	(void)letter;
-	ev_break(worker->loop, EVBREAK_ALL);
+	worker->is_over = true;
 }
 
 void crew_stop(struct crew *crew)
@@ -327,6 +354,17 @@ static void on_drain(void *recipient, struct letter *letter)
 	tell_if_empty(worker);
 }
 
+static void on_spin(void *recipient, struct letter *letter)
+{
+	struct worker *worker = recipient;
+
+	worker->spin_us = letter->fd;
+	if (worker->spin_us > 0)
+		ev_check_start(worker->loop, &worker->stirred);
+	else
+		ev_check_stop(worker->loop, &worker->stirred);
+}
+
 static void on_beat(void *recipient, struct letter *letter)
 {
 	struct worker *worker = recipient;
@@ -349,6 +387,11 @@ void crew_cut(struct crew *crew, enum ending ending)
 void crew_drain(struct crew *crew)
 {
 	post_all(crew, &(struct letter){ .handle = on_drain });
+}
+
+void crew_spin(struct crew *crew, int64_t spin_us)
+{
+	post_all(crew, &(struct letter){ .handle = on_spin, .fd = (int)spin_us });
 }
 
 void crew_sync(struct crew *crew)

@@ -95,7 +95,8 @@ int words_parse_duration(const char *text, double *ret_seconds)
 	static const struct {
 		const char *name;
 		double seconds;
-	} units[] = { { "ms", 0.001 }, { "s", 1 }, { "m", MINUTE }, { "h", HOUR }, { "d", DAY } };
+	} units[] = { { "us", 0.000001 }, { "ms", 0.001 }, { "s", 1 },
+		      { "m", MINUTE },    { "h", HOUR },   { "d", DAY } };
 	double number = 0;
 	size_t digits = strspn(text, "0123456789");
 

@@ -29,10 +29,10 @@ char *words_rate(double per_second, char text[WORDS_MAX]);
  * 21:38:18 UTC"; "-" for NULL or what does not look like one. Returns `text`. */
 char *words_time(const char *rfc3339, char text[WORDS_MAX]);
 
-/* Reads a duration as the configuration has it: a number with ms, s, m, h or d; or 0. Returns 0
+/* Reads a duration as the configuration has it: a number with us, ms, s, m, h or d; or 0. Returns 0
  * with the seconds; -EINVAL when it is none, -ERANGE over ten years. */
 int words_parse_duration(const char *text, double *ret_seconds);
-#define WORDS_DURATION_HINT "a number with ms, s, m, h or d, such as \"30s\""
+#define WORDS_DURATION_HINT "a number with us, ms, s, m, h or d, such as \"30s\""
 
 /* Replaces with '?' whatever is not printable in this locale: control characters, escape sequences
  * with them, broken encodings, characters without a width. In place. Returns `text`. */

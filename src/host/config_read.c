@@ -393,31 +393,55 @@ void config_read_whole(struct config_reader *reader, const config_setting_t *set
 	memcpy(into, &number, sizeof(number));
 }
 
-void config_read_size(struct config_reader *reader, const config_setting_t *setting,
-		      const struct config_key *key, void *into)
+/* An integer or a text with a unit. What it says may be out of all ranges, and is then too large.
+ */
+static bool get_size(struct config_reader *reader, const config_setting_t *setting,
+		     int64_t *ret_bytes)
+{
+	int result;
+
+	if (get_integer(setting, ret_bytes))
+		return true;
+	if (!config_is_string(reader, setting, CONFIG_SIZE_HINT))
+		return false;
+	*ret_bytes = INT64_MAX;
+	result = config_parse_size(setting->value.sval, ret_bytes);
+	if (result == -EINVAL)
+		config_error(reader, setting, "\"%.40s\" is no size; right is %s",
+			     setting->value.sval, CONFIG_SIZE_HINT);
+	return result != -EINVAL;
+}
+
+static void read_size(struct config_reader *reader, const config_setting_t *setting,
+		      const struct config_key *key, bool can_be_none, void *into)
 {
 	char least[CONFIG_VALUE_TEXT_MAX];
 	char most[CONFIG_VALUE_TEXT_MAX];
-	int64_t bytes = -1;
-	int result = 0;
+	int64_t bytes;
 	uint32_t narrow;
 
-	if (!get_integer(setting, &bytes)) {
-		if (!config_is_string(reader, setting, CONFIG_SIZE_HINT))
-			return;
-		result = config_parse_size(setting->value.sval, &bytes);
-	}
-	if (result == -EINVAL) {
-		config_error(reader, setting, "\"%.40s\" is no size; right is %s",
-			     setting->value.sval, CONFIG_SIZE_HINT);
-	} else if (result != 0 || bytes < key->min || bytes > key->max) {
-		config_error(reader, setting, "out of range; right is \"%s\" to \"%s\"",
-			     config_format_size(key->min, least, sizeof(least)),
-			     config_format_size(key->max, most, sizeof(most)));
-	} else {
-		narrow = (uint32_t)bytes;
+	if (!get_size(reader, setting, &bytes))
+		return;
+	narrow = (uint32_t)bytes; /* every max of the tables fits */
+	if ((bytes >= key->min && bytes <= key->max) || (can_be_none && bytes == 0))
 		memcpy(into, &narrow, sizeof(narrow));
-	}
+	else
+		config_error(reader, setting, "out of range; right is \"%s\" to \"%s\"%s",
+			     config_format_size(key->min, least, sizeof(least)),
+			     config_format_size(key->max, most, sizeof(most)),
+			     can_be_none ? ", or 0 for none" : "");
+}
+
+void config_read_size(struct config_reader *reader, const config_setting_t *setting,
+		      const struct config_key *key, void *into)
+{
+	read_size(reader, setting, key, false, into);
+}
+
+void config_read_size_or_none(struct config_reader *reader, const config_setting_t *setting,
+			      const struct config_key *key, void *into)
+{
+	read_size(reader, setting, key, true, into);
 }
 
 void config_read_boolean(struct config_reader *reader, const config_setting_t *setting,

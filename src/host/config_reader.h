@@ -109,11 +109,12 @@ config_read_value config_read_integer;  /* int or unsigned, min to max */
 config_read_value config_read_duration; /* int64_t, microseconds, min to max */
 /* int64_t, microseconds: 0, or min to max. */
 config_read_value config_read_duration_or_none;
-config_read_value config_read_whole;   /* int, duration in whole unit_us, min to max of them */
-config_read_value config_read_size;    /* uint32_t, min to max */
-config_read_value config_read_boolean; /* bool */
-config_read_value config_read_word;    /* an enum or a bool */
-config_read_value config_read_name;    /* const char * */
+config_read_value config_read_whole;        /* int, duration in whole unit_us, min to max of them */
+config_read_value config_read_size;         /* uint32_t, min to max */
+config_read_value config_read_size_or_none; /* uint32_t: 0, or min to max */
+config_read_value config_read_boolean;      /* bool */
+config_read_value config_read_word;         /* an enum or a bool */
+config_read_value config_read_name;         /* const char * */
 config_read_value config_read_subgroup;
 config_read_value config_read_apart; /* nothing: who reads the group takes this key by itself */
 
@@ -177,6 +178,10 @@ config_read_value config_read_keepalive; /* struct keepalive */
 config_read_value config_read_mode;      /* struct config_listener */
 config_read_value config_read_owner;     /* struct config_listener */
 config_read_value config_read_target;    /* const char *, of the log */
+config_read_value config_read_cap;       /* uint32_t, of a socket's buffers */
+
+/* config_outgoing.c */
+config_read_value config_read_outgoing; /* struct config_side */
 
 /* config_probe.c */
 config_read_value config_read_probe;   /* struct config_side */

@@ -1,3 +1,5 @@
+#include <finback/io/buffers.h>
+
 #include "config_reader.h"
 #include "config_value.h"
 
@@ -91,11 +93,13 @@ static const struct config_key control_keys[] = {
 };
 static const struct config_group control_group = GROUP(control_keys);
 
+#define SPIN_MOST_US 10000
+
 static const struct config_key root_keys[] = {
 	{ "workers", config_read_integer, INTO(config, workers), .max = 1024 },
 	{ "max_sessions", config_read_integer, INTO(config, max_sessions), .max = 10000000 },
 	{ "drain", config_read_duration, INTO(config, drain_us), .max = CONFIG_DURATION_MAX_US },
-	LATER("spin"),
+	{ "spin", config_read_duration, INTO(config, spin_us), .max = SPIN_MOST_US },
 	{ "log", config_read_subgroup, INTO(config, log), .group = &log_group },
 	{ "control", config_read_subgroup, INTO(config, control), .group = &control_group },
 	APART("defaults"),
@@ -194,7 +198,7 @@ static const struct config_key server_side_keys[] = {
 	{ "probe", PROBE(SERVER) },
 	LATER("link"),
 	LATER("proxy_protocol"),
-	LATER("source"),
+	{ "source", config_read_outgoing, INTO(config_listener, sides[SERVER]) },
 };
 static const struct config_group server_side_group = GROUP(server_side_keys);
 
@@ -211,6 +215,8 @@ static const struct config_key listener_keys[] = {
 	  WORD(config_listener, policy.is_closed_on_timeout, on_timeout_words) },
 	{ "buffer", config_read_size, INTO(config_listener, policy.buffer_bytes), .min = 1024,
 	  .max = 64 * 1024 * 1024 },
+	{ "buffer_cap", config_read_cap, INTO(config_listener, buffer_cap), .min = BUFFERS_LEAST,
+	  .max = BUFFERS_MOST },
 	{ "client", config_read_subgroup, .group = &client_group },
 	{ "server", config_read_subgroup, .group = &server_side_group },
 	{ "max_sessions", LIMIT(max_sessions) },
@@ -219,7 +225,6 @@ static const struct config_key listener_keys[] = {
 	{ "backlog", config_read_integer, INTO(config_listener, backlog), .min = 1, .max = 65535 },
 	{ "mode", config_read_mode, .offset = 0 },
 	{ "owner", config_read_owner, .offset = 0 },
-	LATER("buffer_cap"),
 	LATER("max_per_client"),
 	LATER("accept_rate"),
 	LATER("accept_rate_per_client"),

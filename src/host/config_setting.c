@@ -1,3 +1,5 @@
+#include <finback/io/buffers.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <grp.h>
@@ -10,9 +12,9 @@
 #include "config_value.h"
 
 /*
- * The values with rules of their own: keepalive, mode, owner, the log's target. The surprising one
- * is `mode` as an integer: libconfig reads 0660 as 660, so that its decimal digits are taken as the
- * octal ones that were meant.
+ * The values with rules of their own: keepalive, mode, owner, buffer_cap, the log's target. The
+ * surprising one is `mode` as an integer: libconfig reads 0660 as 660, so that its decimal digits
+ * are taken as the octal ones that were meant.
  */
 
 #define MODE_HINT     "octal digits from \"0\" to \"0777\", such as \"0660\""
@@ -137,6 +139,50 @@ void config_read_owner(struct config_reader *reader, const config_setting_t *set
 		read_id(reader, setting, user, false, &listener->owner);
 	if (group != NULL)
 		read_id(reader, setting, group, true, &listener->group);
+}
+
+/* "4MiB to send (net.core.wmem_max)", where that is less than what was asked for. */
+static size_t add_bound(char *text, size_t used, size_t size, uint32_t asked, uint32_t given,
+			const char *what)
+{
+	char bytes[CONFIG_VALUE_TEXT_MAX];
+
+	if (given >= asked || used >= size)
+		return used;
+	return used + (size_t)snprintf(text + used, size - used, "%s%s %s", used > 0 ? ", " : "",
+				       config_format_size(given, bytes, sizeof(bytes)), what);
+}
+
+/* The kernel says nothing when it gives less. */
+static void warn_of_bounds(struct config_reader *reader, const config_setting_t *setting,
+			   uint32_t asked)
+{
+	struct buffers given;
+	char bytes[CONFIG_VALUE_TEXT_MAX];
+	char text[160] = "";
+	size_t used;
+
+	if (buffers_try(asked, &given) < 0)
+		return;
+	used = add_bound(text, 0, sizeof(text), asked, given.send_bytes,
+			 "to send (net.core.wmem_max)");
+	used = add_bound(text, used, sizeof(text), asked, given.receive_bytes,
+			 "to receive (net.core.rmem_max)");
+	if (used > 0)
+		config_warning(reader, setting,
+			       "%s is more than the kernel gives without CAP_NET_ADMIN: %s",
+			       config_format_size(asked, bytes, sizeof(bytes)), text);
+}
+
+void config_read_cap(struct config_reader *reader, const config_setting_t *setting,
+		     const struct config_key *key, void *into)
+{
+	uint32_t bytes = 0;
+
+	config_read_size_or_none(reader, setting, key, &bytes);
+	memcpy(into, &bytes, sizeof(bytes));
+	if (bytes > 0)
+		warn_of_bounds(reader, setting, bytes);
 }
 
 void config_read_target(struct config_reader *reader, const config_setting_t *setting,

@@ -15,12 +15,12 @@
 #define CONFIG_NAME_MAX        64
 
 /* What is right, as part of a sentence. */
-#define CONFIG_DURATION_HINT "a number with ms, s, m, h or d, such as \"30s\"; \"0\" for none"
+#define CONFIG_DURATION_HINT "a number with us, ms, s, m, h or d, such as \"30s\"; \"0\" for none"
 #define CONFIG_SIZE_HINT     "bytes as an integer, or a string such as \"64KiB\" or \"1MiB\""
 #define CONFIG_NAME_HINT     "1 to 64 of the characters A-Z a-z 0-9 _ . -"
 
-/* "500ms", "30s", "5m", "1h", "1d", or "0". Returns 0; -EINVAL when it is no duration; -ERANGE when
- * it is over CONFIG_DURATION_MAX_US. */
+/* "50us", "500ms", "30s", "5m", "1h", "1d", or "0". Returns 0; -EINVAL when it is no duration;
+ * -ERANGE when it is over CONFIG_DURATION_MAX_US. */
 int config_parse_duration(const char *text, int64_t *ret_us);
 
 /* "64KiB", "1MiB", "1GiB". Returns 0; -EINVAL; -ERANGE when it is over CONFIG_SIZE_MAX. */

@@ -251,6 +251,18 @@ int address_parse(struct address *ret, const char *text)
 	return parse(ret, text, &why);
 }
 
+int address_parse_host(struct address *ret, const char *text)
+{
+	char whole[INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:0")];
+	int length = snprintf(whole, sizeof(whole), strchr(text, ':') ? "[%s]:0" : "%s:0", text);
+	int r;
+
+	if (length >= (int)sizeof(whole))
+		return -EINVAL;
+	r = address_parse(ret, whole);
+	return r == -EAGAIN ? -EINVAL : r; /* a name */
+}
+
 static int lookup_errno(int error, int saved_errno)
 {
 	switch (error) {

@@ -8,6 +8,7 @@
  * nothing on a connection whose both FINs were acknowledged, and it makes the kernel send the reset
  * even when the process is killed.
  */
+#include <finback/io/buffers.h>
 #include <finback/io/sock.h>
 
 #include <errno.h>
@@ -137,6 +138,8 @@ int sock_listen(const struct address *address, const struct sock_listen *options
 	error = prepare(fd, family);
 	if (error == 0 && options->has_soft_close)
 		error = set_linger(fd, false); /* which accepted sockets inherit */
+	if (error == 0 && options->buffer_cap > 0 && family != AF_UNIX)
+		error = buffers_cap(fd, options->buffer_cap);
 	if (error == 0)
 		error = family == AF_UNIX ? listen_unix(fd, address, options)
 					  : listen_internet(fd, address, options);
@@ -208,7 +211,41 @@ static int take_early_answer(int fd, int family)
 	return error < 0 ? error : -EINPROGRESS;
 }
 
-int sock_connect(const struct address *address, int *ret_fd)
+/* The port is left to connect(2), which knows both ends: else one port would serve one connection,
+ * whatever the server. */
+static int bind_source(int fd, const struct address *source)
+{
+	int error = set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+
+	if (error == 0 && bind(fd, &source->any, source->length) < 0)
+		error = -errno;
+	return error;
+}
+
+int sock_try_source(const struct address *source)
+{
+	int fd = socket(source->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = bind_source(fd, source);
+	close(fd);
+	return error;
+}
+
+static int prepare_connect(int fd, int family, const struct sock_connect *options)
+{
+	int error = prepare(fd, family);
+
+	if (error == 0 && options->buffer_cap > 0)
+		error = buffers_cap(fd, options->buffer_cap);
+	if (error == 0 && options->source)
+		error = bind_source(fd, options->source);
+	return error;
+}
+
+int sock_connect(const struct address *address, const struct sock_connect *options, int *ret_fd)
 {
 	int family = address->any.sa_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -216,7 +253,7 @@ int sock_connect(const struct address *address, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
-	error = prepare(fd, family);
+	error = prepare_connect(fd, family, options);
 	if (error == 0 && connect(fd, &address->any, address->length) < 0)
 		error = errno == EINTR ? -EINPROGRESS : -errno;
 	if (error == -EINPROGRESS)

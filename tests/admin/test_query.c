@@ -171,12 +171,17 @@ static void durations_as_in_the_configuration(void **state)
 		const char *text;
 		int64_t us;
 	} good[] = {
-		{ "500ms", S / 2 }, { "30s", 30 * S },   { "5m", 300 * S },
-		{ "1h", 3600 * S }, { "1d", 86400 * S }, { "3650d", 3650 * 86400 * S },
+		{ "50us", 50 },
+		{ "500ms", S / 2 },
+		{ "30s", 30 * S },
+		{ "5m", 300 * S },
+		{ "1h", 3600 * S },
+		{ "1d", 86400 * S },
+		{ "3650d", 3650 * 86400 * S },
 	};
 	static const char *const bad[] = {
 		"",      "30",  "s",   "30 s", "-1s",   "1.5s",
-		"1h30m", "30S", "+1s", "1us",  "3651d", "99999999999999999999s",
+		"1h30m", "30S", "+1s", "1ns",  "3651d", "99999999999999999999s",
 		"00",
 	};
 	struct query query;
@@ -190,7 +195,7 @@ static void durations_as_in_the_configuration(void **state)
 			good[i].us);
 	}
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		refused("min_age", bad[i], "is no duration; right is a number with ms, s");
+		refused("min_age", bad[i], "is no duration; right is a number with us, ms, s");
 		refused("ending_within", bad[i], "is no duration above 0; right is a number");
 	}
 	assert_int_equal(taken(&query, "min_age", "0")->filter.min_age_us, 0);

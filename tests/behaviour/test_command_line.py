@@ -90,7 +90,7 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("setting, key", (
-    ('spin = "50us";', "spin"),
+    ('defaults = { accept_rate = 5; };', "accept_rate"),
     ('defaults = { client = { proxy_protocol = "accept"; }; };', "proxy_protocol"),
 ))
 def test_key_that_does_nothing_so_far_is_refused(config, setting, key):

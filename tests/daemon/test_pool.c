@@ -31,6 +31,7 @@ struct site {
 	struct pool_load loads[SERVERS_MAX];
 	_Atomic uint64_t turn;
 	struct pool pool;
+	struct pool_origin origin;
 	size_t count;
 };
 
@@ -219,7 +220,7 @@ static void the_first_server_answers(void **state)
 
 	(void)state;
 	OPEN(&site, LISTENS, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(attempt.server, BALANCE_NONE);
 	assert_null(pool_server_name(&site.pool, attempt.server));
 	expect_loads(&site, "00");
@@ -245,7 +246,7 @@ static void the_peer_is_told(void **state)
 
 	(void)state;
 	OPEN(&site, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
 	assert_int_equal(peer.family, ENDPOINT_IPV4);
 	assert_int_equal(peer.port, ntohs(site.addresses[0][0].v4.sin_port));
@@ -263,7 +264,7 @@ static void a_server_that_refuses_is_passed_over(void **state)
 
 	(void)state;
 	OPEN(&site, REFUSES, NO_ROUTE, MISSING, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), 3);
 	assert_string_equal(path, "ad"); /* the other two failed inside connect(2) */
 	expect_loads(&site, "0001");
@@ -286,7 +287,7 @@ static void each_server_is_tried_once(void **state)
 
 	(void)state;
 	OPEN(&site, REFUSES, REFUSES, REFUSES);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
 	assert_int_equal(strlen(path), 3);
 	assert_true(strchr(path, 'a') && strchr(path, 'b') && strchr(path, 'c'));
@@ -314,7 +315,7 @@ static void all_addresses_of_a_server_come_first(void **state)
 	add_address(&site, 0, REFUSES);
 	add_address(&site, 1, MISSING);
 	add_address(&site, 1, REFUSES);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), 2);
 	if (strcmp(path, "aaabbc") != 0 && strcmp(path, "aaac") != 0)
 		fail_msg("tried %s", path);
@@ -335,7 +336,7 @@ static void a_later_address_answers(void **state)
 	(void)state;
 	OPEN(&site, REFUSES);
 	add_address(&site, 0, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), 0);
 	assert_string_equal(path, "aa");
 	expect_loads(&site, "1");
@@ -354,7 +355,7 @@ static void an_attempt_that_is_given_up(void **state)
 
 	(void)state;
 	OPEN(&site, LISTENS, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
 	expect_loads(&site, "10");
 	sock_close(fd);
@@ -405,7 +406,7 @@ static void each_failure_has_its_ending(void **state)
 		int fd = -1;
 
 		OPEN(&site, LISTENS);
-		pool_attempt_init(&attempt, &site.pool);
+		pool_attempt_init(&attempt, &site.pool, &site.origin);
 		(void)pool_attempt_next(&attempt, &fd, &peer);
 		sock_close(fd);
 		pool_attempt_failed(&attempt, one->error);
@@ -428,7 +429,7 @@ static void the_last_failure_counts(void **state)
 
 	(void)state;
 	OPEN(&site, REFUSES, MISSING);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
 	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
 	assert_int_equal(attempt.last_error, -ENOENT);
@@ -437,7 +438,7 @@ static void the_last_failure_counts(void **state)
 	pool_release(&site.pool, attempt.server);
 
 	atomic_store(&site.turn, 1); /* now the other one is the last */
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), -ENOENT);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_CONNECT_REFUSED);
 	pool_release(&site.pool, attempt.server);
@@ -453,7 +454,7 @@ static void a_pool_without_servers(void **state)
 
 	(void)state;
 	open_site(&site, BALANCE_ROUND_ROBIN, NULL, 0);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
 	assert_int_equal(fd, -1);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
@@ -473,7 +474,7 @@ static void a_busy_server_is_tried_again_later_and_later(void **state)
 
 	(void)state;
 	OPEN(&site, IS_BUSY, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
 		assert_int_equal(attempt.server, 0);
@@ -505,7 +506,7 @@ static void a_server_that_stays_busy_is_passed_over(void **state)
 
 	(void)state;
 	OPEN(&site, IS_BUSY, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(try_all(&attempt, &fd, path), -EAGAIN);
 	assert_int_equal(try_all(&attempt, &fd, path), -EAGAIN);
 	pool_attempt_failed(&attempt, 0);
@@ -528,7 +529,7 @@ static void a_pool_of_busy_servers_comes_to_an_end(void **state)
 
 	(void)state;
 	OPEN(&site, IS_BUSY, IS_BUSY);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
 		pool_attempt_failed(&attempt, 0);
@@ -552,7 +553,7 @@ static void attempt_without_descriptors(void)
 	int fd = -1;
 
 	OPEN(&site, LISTENS, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	CHILD_CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
 	none = before;
 	none.rlim_cur = 0;
@@ -591,7 +592,7 @@ static int one_session(struct site *site)
 	int fd = -1;
 	int server;
 
-	pool_attempt_init(&attempt, &site->pool);
+	pool_attempt_init(&attempt, &site->pool, &site->origin);
 	server = try_all(&attempt, &fd, path);
 	assert_true(server >= 0);
 	sock_close(fd);
@@ -643,7 +644,7 @@ static void a_burst_goes_to_the_least_loaded(void **state)
 	for (int i = 0; i < 9; i++) {
 		struct endpoint peer;
 
-		pool_attempt_init(&attempts[i], &site.pool);
+		pool_attempt_init(&attempts[i], &site.pool, &site.origin);
 		assert_in_range(pool_attempt_next(&attempts[i], &fds[i], &peer) + EINPROGRESS, 0,
 				EINPROGRESS);
 	}
@@ -680,7 +681,7 @@ static void a_server_in_drain_or_maint_gets_none(void **state)
 		OPEN(&site, LISTENS, LISTENS);
 		set_state(&site, 0, states[i]);
 		for (int turn = 0; turn < 4; turn++) {
-			pool_attempt_init(&attempt, &site.pool);
+			pool_attempt_init(&attempt, &site.pool, &site.origin);
 			assert_int_equal(try_all(&attempt, &fd, path), 1);
 			assert_string_equal(path, "b");
 			expect_loads(&site, "01");
@@ -690,7 +691,7 @@ static void a_server_in_drain_or_maint_gets_none(void **state)
 		expect_results(&site, 0, "");
 		expect_results(&site, 1, "ok=4");
 		set_state(&site, 0, POOL_READY);
-		pool_attempt_init(&attempt, &site.pool);
+		pool_attempt_init(&attempt, &site.pool, &site.origin);
 		assert_int_equal(try_all(&attempt, &fd, path), 0);
 		sock_close(fd);
 		pool_release(&site.pool, attempt.server);
@@ -709,7 +710,7 @@ static void an_attempt_under_way_meets_a_drain(void **state)
 
 	(void)state;
 	OPEN(&site, LISTENS, LISTENS, LISTENS);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
 	set_state(&site, 0, POOL_DRAIN);
 	set_state(&site, 1, POOL_MAINT);
@@ -734,7 +735,7 @@ static void a_pool_in_drain_has_no_server(void **state)
 	OPEN(&site, LISTENS, LISTENS);
 	set_state(&site, 0, POOL_DRAIN);
 	set_state(&site, 1, POOL_MAINT);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
 	assert_int_equal(attempt.server, BALANCE_NONE);
 	assert_int_equal(attempt.tries, 0);
@@ -813,7 +814,7 @@ static void *work(void *argument)
 		int fd = -1;
 		int result;
 
-		pool_attempt_init(&attempt, &site->pool);
+		pool_attempt_init(&attempt, &site->pool, &site->origin);
 		while ((result = pool_attempt_next(&attempt, &fd, &peer)) == 0 ||
 		       result == -EINPROGRESS) {
 			sock_close(fd);
@@ -858,6 +859,154 @@ static void workers_share_a_pool(void **state)
 	close_site(&site);
 }
 
+/* ---- where connections come from ---------------------------------------------------------------
+ */
+
+#define SOURCES_MAX 4
+
+struct origin {
+	struct address sources[SOURCES_MAX];
+	_Atomic uint64_t turns[SERVERS_MAX];
+};
+
+static void set_sources(struct site *site, struct origin *origin, const char *const *sources)
+{
+	memset(origin, 0, sizeof *origin);
+	site->origin = (struct pool_origin){ .sources = origin->sources, .turns = origin->turns };
+	for (; sources[site->origin.source_count]; site->origin.source_count++)
+		assert_int_equal(address_parse_host(&origin->sources[site->origin.source_count],
+						    sources[site->origin.source_count]),
+				 0);
+}
+
+#define SOURCES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* One session: the last byte of the address that its connection came from, behind the server's
+ * letter; or the name of how it failed. */
+static const char *come_from(struct site *site)
+{
+	static char text[64];
+	struct pool_attempt attempt;
+	char path[64] = "";
+	int fd = -1;
+	int server;
+
+	pool_attempt_init(&attempt, &site->pool, &site->origin);
+	server = try_all(&attempt, &fd, path);
+	if (server < 0) {
+		(void)snprintf(text, sizeof text, "%s after %u, %s",
+			       ending_name(pool_attempt_ending(&attempt)), attempt.tries,
+			       strerrorname_np(-attempt.last_error));
+	} else {
+		struct address from = address_of(fd);
+		const unsigned char *bytes = (const unsigned char *)&from.v4.sin_addr;
+
+		(void)snprintf(text, sizeof text, "%c%d", 'a' + server,
+			       from.any.sa_family == AF_INET ? bytes[3] : 0);
+	}
+	sock_close(fd);
+	pool_release(&site->pool, attempt.server);
+	return text;
+}
+
+/* Servers and sources both take turns; that they are as many must not tie them to each other. */
+static void sources_take_turns_at_each_server(void **state)
+{
+	static const char *const want[] = { "a2", "b2", "a3", "b3", "a2", "b2" };
+	struct origin origin;
+	struct site site;
+
+	(void)state;
+	OPEN(&site, LISTENS, LISTENS);
+	set_sources(&site, &origin, SOURCES("127.0.0.2", "127.0.0.3"));
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+		assert_string_equal(come_from(&site), want[i]);
+	close_site(&site);
+}
+
+static void sources_of_the_other_family_have_no_turn(void **state)
+{
+	struct origin origin;
+	struct site site;
+
+	(void)state;
+	OPEN(&site, LISTENS);
+	set_sources(&site, &origin, SOURCES("::1", "127.0.0.2", "::2", "127.0.0.3"));
+	assert_string_equal(come_from(&site), "a2");
+	assert_string_equal(come_from(&site), "a3");
+	assert_string_equal(come_from(&site), "a2");
+	set_sources(&site, &origin, SOURCES("::1"));
+	assert_string_equal(come_from(&site), "a1");
+	close_site(&site);
+}
+
+static void unix_servers_have_no_source(void **state)
+{
+	struct origin origin;
+	struct site site;
+
+	(void)state;
+	OPEN(&site, MISSING);
+	site.fds[0][0] = peer_listening(&site.addresses[0][0], 4);
+	set_sources(&site, &origin, SOURCES("127.0.0.2"));
+	assert_string_equal(come_from(&site), "a0");
+	close_site(&site);
+}
+
+/* As with one that has no port left. */
+static void a_source_that_gives_nothing_is_passed_over(void **state)
+{
+	struct origin origin;
+	struct site site;
+
+	(void)state;
+	OPEN(&site, LISTENS);
+	set_sources(&site, &origin,
+		    SOURCES("203.0.113.71", "127.0.0.2", "203.0.113.72", "127.0.0.3"));
+	assert_string_equal(come_from(&site), "a2");
+	assert_string_equal(come_from(&site), "a2");
+	assert_string_equal(come_from(&site), "a3");
+	assert_string_equal(come_from(&site), "a3");
+	expect_results(&site, 0, "ok=4");
+	set_sources(&site, &origin, SOURCES("203.0.113.71", "203.0.113.72"));
+	assert_string_equal(come_from(&site), "limited after 1, EADDRNOTAVAIL");
+	expect_results(&site, 0, "ok=4 failed=1");
+	close_site(&site);
+}
+
+/* What a server answers is no matter of the source. */
+static void a_refusal_is_asked_for_once(void **state)
+{
+	struct origin origin;
+	struct site site;
+
+	(void)state;
+	OPEN(&site, REFUSES, LISTENS);
+	set_sources(&site, &origin, SOURCES("127.0.0.2", "127.0.0.3"));
+	assert_string_equal(come_from(&site), "b2");
+	expect_results(&site, 0, "refused=1");
+	close_site(&site);
+}
+
+static void the_cap_is_set_on_the_servers_socket(void **state)
+{
+	struct pool_attempt attempt;
+	struct site site;
+	char path[64] = "";
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, LISTENS);
+	site.origin.buffer_cap = 65536;
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
+	assert_int_equal(try_all(&attempt, &fd, path), 0);
+	assert_int_equal(option_of(fd, SOL_SOCKET, SO_SNDBUF), 2 * 65536);
+	assert_int_equal(option_of(fd, SOL_SOCKET, SO_RCVBUF), 2 * 65536);
+	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -885,6 +1034,12 @@ int main(void)
 		cmocka_unit_test(a_share_in_drain_is_spread),
 		cmocka_unit_test(names_of_states_and_results),
 		cmocka_unit_test(workers_share_a_pool),
+		cmocka_unit_test(sources_take_turns_at_each_server),
+		cmocka_unit_test(sources_of_the_other_family_have_no_turn),
+		cmocka_unit_test(unix_servers_have_no_source),
+		cmocka_unit_test(a_source_that_gives_nothing_is_passed_over),
+		cmocka_unit_test(a_refusal_is_asked_for_once),
+		cmocka_unit_test(the_cap_is_set_on_the_servers_socket),
 	};
 
 	return cmocka_run_group_tests_name("daemon/pool", tests, make_folder, remove_folder);

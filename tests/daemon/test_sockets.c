@@ -341,6 +341,96 @@ static void two_ports_of_the_kernels_choice_for_one_listener(void **state)
 	close_all(&next);
 }
 
+/* ---- the kernel's buffers -----------------------------------------------------------------------
+ */
+
+#define CAP 98304 /* other than what the kernel starts with */
+
+static struct config_listener capped(uint32_t cap)
+{
+	return (struct config_listener){
+		.name = "a",
+		.backlog = 4,
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+		.buffer_cap = cap,
+	};
+}
+
+/* What a connection accepted now has. */
+static int accepted_receives(int listener)
+{
+	struct address address = address_of(listener);
+	int client = peer_connected(&address);
+	int fd;
+	int bytes;
+
+	assert_true(wait_for(listener, POLLIN, PATIENCE_MS) & POLLIN);
+	fd = sock_accept(listener, &address);
+	bytes = option_of(fd, SOL_SOCKET, SO_RCVBUF);
+	sock_close(fd);
+	(void)close(client);
+	return bytes;
+}
+
+static void a_cap_follows_reloads(void **state)
+{
+	const uint32_t caps[] = { CAP, CAP, CAP / 2, 0, CAP, 0, 0 };
+	struct config_listener settings = capped(0);
+	struct address address = loopback();
+	struct listener *listener;
+	int tuned;
+
+	(void)state;
+	assert_int_equal(listener_open(&listener, "a", &address, &settings), 0);
+	tuned = accepted_receives(listener->fd);
+	for (size_t i = 0; i < sizeof caps / sizeof *caps; i++) {
+		settings = capped(caps[i]);
+		listener_adjust(listener, &settings);
+		assert_int_equal(accepted_receives(listener->fd),
+				 caps[i] > 0 ? 2 * (int)caps[i] : tuned);
+	}
+	listener_destroy(listener);
+	/* And where the cap was there from the start. */
+	settings = capped(CAP / 2);
+	assert_int_equal(listener_open(&listener, "a", &address, &settings), 0);
+	assert_int_equal(accepted_receives(listener->fd), CAP);
+	settings = capped(0);
+	listener_adjust(listener, &settings);
+	assert_int_equal(accepted_receives(listener->fd), tuned);
+	listener_destroy(listener);
+}
+
+/* What its unit set stays, until something is asked for. */
+static void a_passed_socket_keeps_its_own_buffers(void **state)
+{
+	struct config_listener settings = capped(0);
+	struct address address = loopback();
+	int fd = peer_listening(&address, 4);
+	int tuned = accepted_receives(fd);
+	int own = 3 * CAP;
+	struct listener *listener;
+
+	(void)state;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &own, sizeof own), 0);
+	assert_int_equal(listener_take(&listener, "a", fd, &settings), 0);
+	assert_int_equal(accepted_receives(fd), 2 * own);
+	listener_adjust(listener, &settings);
+	assert_int_equal(accepted_receives(fd), 2 * own);
+	settings = capped(CAP);
+	listener_adjust(listener, &settings);
+	assert_int_equal(accepted_receives(fd), 2 * CAP);
+	settings = capped(0);
+	listener_adjust(listener, &settings);
+	assert_int_equal(accepted_receives(fd), tuned);
+	listener_destroy(listener);
+	settings = capped(CAP);
+	assert_int_equal(listener_take(&listener, "a", fd, &settings), 0);
+	assert_int_equal(accepted_receives(fd), 2 * CAP);
+	listener_destroy(listener);
+	(void)close(fd);
+}
+
 /* ---- passed sockets -----------------------------------------------------------------------------
  */
 
@@ -506,6 +596,8 @@ int main(void)
 		cmocka_unit_test(new_ones_can_be_closed_again),
 		cmocka_unit_test(ports_of_the_kernels_choice_are_known_by_name),
 		cmocka_unit_test(two_ports_of_the_kernels_choice_for_one_listener),
+		cmocka_unit_test(a_cap_follows_reloads),
+		cmocka_unit_test(a_passed_socket_keeps_its_own_buffers),
 		cmocka_unit_test(passed_sockets_are_used_by_name),
 		cmocka_unit_test(a_name_that_was_not_passed),
 		cmocka_unit_test(no_service_manager),

@@ -94,21 +94,14 @@ static void durations_are_read_as_the_configuration_has_them(void **state)
 		int result;
 		double seconds;
 	} cases[] = {
-		{ "0", 0, 0 },
-		{ "500ms", 0, 0.5 },
-		{ "30s", 0, 30 },
-		{ "5m", 0, 300 },
-		{ "1h", 0, 3600 },
-		{ "1d", 0, 86400 },
-		{ "3650d", 0, 3.1536e8 },
-		{ "3651d", -ERANGE, 0 },
-		{ "", -EINVAL, 0 },
-		{ "30", -EINVAL, 0 },
-		{ "s", -EINVAL, 0 },
-		{ "1.5s", -EINVAL, 0 },
-		{ "-1s", -EINVAL, 0 },
-		{ "1 s", -EINVAL, 0 },
-		{ "1h30m", -EINVAL, 0 },
+		{ "0", 0, 0 },           { "50us", 0, 50 * 0.000001 },
+		{ "500ms", 0, 0.5 },     { "30s", 0, 30 },
+		{ "5m", 0, 300 },        { "1h", 0, 3600 },
+		{ "1d", 0, 86400 },      { "3650d", 0, 3.1536e8 },
+		{ "3651d", -ERANGE, 0 }, { "", -EINVAL, 0 },
+		{ "30", -EINVAL, 0 },    { "s", -EINVAL, 0 },
+		{ "1.5s", -EINVAL, 0 },  { "-1s", -EINVAL, 0 },
+		{ "1 s", -EINVAL, 0 },   { "1h30m", -EINVAL, 0 },
 	};
 	char digits[1000];
 	double seconds;

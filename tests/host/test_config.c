@@ -132,6 +132,7 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(config->workers, 0);
 	assert_int_equal(config->max_sessions, 0);
 	assert_int_equal(config->drain_us, 30 * 1000000);
+	assert_int_equal(config->spin_us, 0);
 	assert_string_equal(config->log.target, "auto");
 	assert_int_equal(config->log.level, LOG_LEVEL_INFO);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_ALL);
@@ -153,6 +154,8 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(listener->max_half_closed, 0);
 	assert_int_equal(listener->max_embryonic, 0);
 	assert_int_equal(listener->backlog, 4096);
+	assert_int_equal(listener->buffer_cap, 0);
+	assert_int_equal(listener->sides[SERVER].source_count, 0);
 	assert_false(listener->has_mode);
 	assert_int_equal(listener->owner, (uid_t)-1);
 	assert_int_equal(listener->group, (gid_t)-1);
@@ -173,7 +176,8 @@ static void defaults_are_the_documented_ones(void **state)
 static void every_process_key_is_read(void **state)
 {
 	struct config *config =
-		load("workers = 1024; max_sessions = 10000000L; drain = \"90s\"; log = { target = "
+		load("workers = 1024; max_sessions = 10000000L; drain = \"90s\"; spin = \"50us\"; "
+		     "log = { target = "
 		     "\"/var/log/x\"; level = \"debug\"; sessions = \"failed\"; every = \"1m\"; "
 		     "format = \"json\"; };" GOOD);
 
@@ -181,6 +185,7 @@ static void every_process_key_is_read(void **state)
 	assert_int_equal(config->workers, 1024);
 	assert_int_equal(config->max_sessions, 10000000);
 	assert_int_equal(config->drain_us, 90 * 1000000);
+	assert_int_equal(config->spin_us, 50);
 	assert_string_equal(config->log.target, "/var/log/x");
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->log.sessions, LOG_SESSIONS_FAILED);
@@ -394,9 +399,13 @@ static const char *const single_errors[][2] = {
 	{ "workers = true;" GOOD, "t.conf:1: workers: is true or false; right is an integer" },
 	{ "workers = { };" GOOD, "t.conf:1: workers: is a group; right is an integer" },
 	{ "max_sessions = 10000001;" GOOD, "t.conf:1: max_sessions: out of range" },
+	{ "spin = \"10001us\";" GOOD,
+	  "t.conf:1: spin: \"10001us\" is out of range; right is \"0\" to \"10ms\"" },
+	{ "spin = 0;" GOOD, "t.conf:1: spin: is an integer; right is a duration in quotes" },
+	{ "defaults = { spin = \"1ms\"; };" GOOD, "t.conf:1: defaults.spin: unknown key" },
 	{ "drain = 30;" GOOD, "t.conf:1: drain: is an integer; right is a duration in quotes" },
 	{ "drain = \"5 min\";" GOOD,
-	  "t.conf:1: drain: \"5 min\" is no duration; right is a number with ms, s, m, h or d, "
+	  "t.conf:1: drain: \"5 min\" is no duration; right is a number with us, ms, s, m, h or d, "
 	  "such as \"30s\"" },
 	{ "drain = \"3651d\";" GOOD,
 	  "t.conf:1: drain: \"3651d\" is out of range; right is \"0\" to \"3650d\"" },
@@ -420,8 +429,9 @@ static const char *const single_errors[][2] = {
 	{ "log = { every = \"3651d\"; };" GOOD, "t.conf:1: log.every: \"3651d\" is out of range" },
 	{ "worker = 1;" GOOD, "t.conf:1: worker: unknown key; did you mean \"workers\"?" },
 	{ "wrokers = 1;" GOOD, "t.conf:1: wrokers: unknown key; did you mean \"workers\"?" },
-	{ "zzz = 1;" GOOD, "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, "
-			   "log, control, defaults, pools, listeners" },
+	{ "zzz = 1;" GOOD,
+	  "t.conf:1: zzz: unknown key; known here: workers, max_sessions, drain, spin, "
+	  "log, control, defaults, pools, listeners" },
 	{ "defaults = { name = \"x\"; };" GOOD,
 	  "t.conf:1: defaults.name: belongs to each listener" },
 	{ "defaults = { listen = \"x\"; };" GOOD,
@@ -554,23 +564,13 @@ static void what_is_wrong_is_said(void **state)
 /* Keys of the contract without an effect so far. */
 static void keys_to_come_are_refused(void **state)
 {
-	static const char *const root[] = { "spin" };
 	static const char *const pool[] = { "health", "fail_after", "retry_after",   "slow_start",
 					    "queue",  "on_down",    "queue_timeout", "resolve" };
 	static const char *const listener[] = {
-		"buffer_cap",
-		"max_per_client",
-		"accept_rate",
-		"accept_rate_per_client",
-		"allow",
-		"deny",
-		"trusted_proxies",
-		"fast_open",
-		"defer_accept",
-		"congestion",
-		"mark",
-		"dscp",
-		"fault",
+		"max_per_client", "accept_rate",  "accept_rate_per_client",
+		"allow",          "deny",         "trusted_proxies",
+		"fast_open",      "defer_accept", "congestion",
+		"mark",           "dscp",         "fault",
 	};
 	static const char *const side[] = { "link", "proxy_protocol" };
 	const struct {
@@ -579,10 +579,9 @@ static void keys_to_come_are_refused(void **state)
 		const char *format;
 		const char *path;
 	} groups[] = {
-		{ root, 1, "%s = 1;" GOOD, "t.conf:1: " },
 		{ pool, 8, POOL("servers = \"unix:/x\"; %s = 1;"), "t.conf:2: pools.p." },
-		{ listener, 13, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
-		{ listener, 13, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },
+		{ listener, 12, LISTENER("%s = 1;"), "t.conf:1: listeners.web." },
+		{ listener, 12, "defaults = { %s = 1; };" GOOD, "t.conf:1: defaults." },
 		{ side, 2, LISTENER("client = { %s = 1; };"), "t.conf:1: listeners.web.client." },
 		{ side, 2, LISTENER("server = { %s = 1; };"), "t.conf:1: listeners.web.server." },
 	};
@@ -602,8 +601,6 @@ static void keys_to_come_are_refused(void **state)
 			refuse_one(text, error);
 		}
 	}
-	refuse_one(LISTENER("server = { source = 1; };"),
-		   "t.conf:1: listeners.web.server.source: not supported by this version");
 	refuse_one(LISTENER("client = { source = 1; };"),
 		   "t.conf:1: listeners.web.client.source: unknown key");
 	refuse_one(POOL("servers = ( { address = \"unix:/x\"; max_sessions = 1; } );"),

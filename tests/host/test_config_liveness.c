@@ -158,7 +158,7 @@ static void what_no_dead_after_is_is_said(void **state)
 		  "t.conf:3: listeners.web.client.dead_after: \"25h\" is out of range; right "
 		  "is \"3s\" to \"1d\", or \"0\" for none" },
 		{ "soon", "t.conf:3: listeners.web.client.dead_after: \"soon\" is no duration; "
-			  "right is a number with ms, s, m, h or d, such as \"30s\"; \"0\" for "
+			  "right is a number with us, ms, s, m, h or d, such as \"30s\"; \"0\" for "
 			  "none" },
 	};
 
@@ -171,10 +171,10 @@ static void what_no_dead_after_is_is_said(void **state)
 	}
 	refuse(CONFIG("", "server = { dead_after = 60; };"),
 	       "t.conf:3: listeners.web.server.dead_after: is an integer; right is a duration in "
-	       "quotes: a number with ms, s, m, h or d, such as \"30s\"; \"0\" for none");
+	       "quotes: a number with us, ms, s, m, h or d, such as \"30s\"; \"0\" for none");
 	refuse(CONFIG("server = { dead_after = true; };", ""),
 	       "t.conf:1: defaults.server.dead_after: is true or false; right is a duration in "
-	       "quotes: a number with ms, s, m, h or d, such as \"30s\"; \"0\" for none");
+	       "quotes: a number with us, ms, s, m, h or d, such as \"30s\"; \"0\" for none");
 }
 
 static void both_in_one_group_is_an_error_at_the_later_one(void **state)

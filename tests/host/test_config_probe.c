@@ -161,7 +161,7 @@ static void a_probe_is_inherited_and_replaced_as_a_whole(void **state)
 #define WORDS                                                                            \
 	"\"redis\", \"memcached\", \"telnet\", \"irc\", \"xmpp\", \"stomp\", \"amqp\", " \
 	"\"mqtt\", \"postgresql\", \"mysql\", \"lines\", \"off\""
-#define NO_DURATION "a number with ms, s, m, h or d, such as \"30s\"; \"0\" for none"
+#define NO_DURATION "a number with us, ms, s, m, h or d, such as \"30s\"; \"0\" for none"
 
 /* Each with exactly one error, which is this. */
 static const char *const single_errors[][2] = {

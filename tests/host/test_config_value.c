@@ -26,6 +26,9 @@ struct number_case {
 static const struct number_case durations[] = {
 	{ "0", 0, 0 },
 	{ "0s", 0, 0 },
+	{ "1us", 0, 1 },
+	{ "50us", 0, 50 },
+	{ "0us", 0, 0 },
 	{ "1ms", 0, 1000 },
 	{ "500ms", 0, 500000 },
 	{ "30s", 0, 30000000 },
@@ -53,7 +56,11 @@ static const struct number_case durations[] = {
 	{ "+1s", -EINVAL, 0 },
 	{ "1.5s", -EINVAL, 0 },
 	{ "5M", -EINVAL, 0 },
-	{ "5us", -EINVAL, 0 },
+	{ "5ns", -EINVAL, 0 },
+	{ "5u", -EINVAL, 0 },
+	{ "5uS", -EINVAL, 0 },
+	{ "315360000000000us", 0, CONFIG_DURATION_MAX_US },
+	{ "315360000000001us", -ERANGE, 0 },
 };
 
 static const struct number_case sizes[] = {
@@ -104,6 +111,8 @@ static void values_print_in_their_largest_unit(void **state)
 
 	(void)state;
 	assert_string_equal(config_format_duration(0, text, sizeof(text)), "0");
+	assert_string_equal(config_format_duration(50, text, sizeof(text)), "50us");
+	assert_string_equal(config_format_duration(1500, text, sizeof(text)), "1500us");
 	assert_string_equal(config_format_duration(1000, text, sizeof(text)), "1ms");
 	assert_string_equal(config_format_duration(90000000, text, sizeof(text)), "90s");
 	assert_string_equal(config_format_duration(CONFIG_DURATION_MAX_US, text, sizeof(text)),

@@ -426,6 +426,67 @@ static void test_refuses_what_is_no_network(void **state)
 	}
 }
 
+static void test_reads_hosts(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *canonical;
+	} hosts[] = {
+		{ "10.0.0.5", "10.0.0.5:0" },
+		{ "0.0.0.0", "0.0.0.0:0" },
+		{ "::", "[::]:0" },
+		{ "2001:DB8::5", "[2001:db8::5]:0" },
+		{ "fe80::1%lo", "[fe80::1%lo]:0" },
+		{ "fe80::1%1", "[fe80::1%lo]:0" },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+		  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		struct address address;
+		char text[ADDRESS_TEXT_MAX];
+
+		assert_int_equal(address_parse_host(&address, hosts[i].text), 0);
+		assert_string_equal(address_format(&address, text, sizeof(text)),
+				    hosts[i].canonical);
+	}
+}
+
+static void test_refuses_what_is_no_host(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+	} hosts[] = {
+		{ "", -EINVAL },
+		{ "localhost", -EINVAL },
+		{ "name.example", -EINVAL },
+		{ "10.0.0", -EINVAL },
+		{ "10.0.0.5:80", -EINVAL },
+		{ "10.0.0.5/32", -EINVAL },
+		{ "10.0.0.5%lo", -EINVAL },
+		{ "[::1]", -EINVAL },
+		{ "[::1]:80", -EINVAL },
+		{ "::1]:80", -EINVAL },
+		{ "::1%lo", -EINVAL },
+		{ "fe80::1%", -ENODEV },
+		{ "fe80::1%no-such", -ENODEV },
+		{ "unix:/run/x", -EINVAL },
+		{ ":", -EINVAL },
+		{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		  -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		struct address address = { .length = 77 };
+
+		assert_int_equal(address_parse_host(&address, hosts[i].text), hosts[i].error);
+		assert_int_equal(address.length, 77);
+	}
+}
+
 static void test_resolve_takes_addresses_as_they_are(void **state)
 {
 	struct address found[2];
@@ -520,6 +581,8 @@ int main(void)
 		cmocka_unit_test(test_endpoints_say_the_same),
 		cmocka_unit_test(test_reads_networks),
 		cmocka_unit_test(test_refuses_what_is_no_network),
+		cmocka_unit_test(test_reads_hosts),
+		cmocka_unit_test(test_refuses_what_is_no_host),
 		cmocka_unit_test(test_resolve_takes_addresses_as_they_are),
 		cmocka_unit_test(test_resolve_says_why_not),
 		cmocka_unit_test(test_resolve_looks_names_up),

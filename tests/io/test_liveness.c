@@ -352,7 +352,7 @@ static void before_the_first_answer(void **state)
 	int fd = -1;
 
 	(void)state;
-	assert_int_equal(sock_connect(&bound, &fd), -EINPROGRESS);
+	assert_int_equal(sock_connect(&bound, &as_it_is, &fd), -EINPROGRESS);
 	facts = facts_of(fd);
 	assert_string_equal(tcp_state_name(facts.state), "SYN_SENT");
 	assert_int_equal(facts.unacked_bytes + facts.unsent_bytes + facts.unread_bytes, 0);

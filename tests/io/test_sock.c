@@ -477,7 +477,8 @@ static int attempt_without_answer(int listener, int *clients, int count)
 	struct address bound = address_of(listener);
 
 	for (int i = 0; i < count; i++) {
-		assert_in_range(sock_connect(&bound, &clients[i]) + EINPROGRESS, 0, EINPROGRESS);
+		assert_in_range(sock_connect(&bound, &as_it_is, &clients[i]) + EINPROGRESS, 0,
+				EINPROGRESS);
 		if (wait_for(clients[i], POLLOUT, SETTLE_MS) == 0)
 			return i;
 	}
@@ -547,7 +548,7 @@ static void urgent_bytes_stay_in_line_on_unix_sockets(void **state)
 
 	(void)state;
 	taken.ours = accepted(listener);
-	assert_int_equal(sock_connect(&address, &connected.ours), 0);
+	assert_int_equal(sock_connect(&address, &as_it_is, &connected.ours), 0);
 	connected.peer = accepted(listener);
 	assert_int_equal(unlink(address.un.sun_path), 0);
 	if (send(taken.peer, "!", 1, MSG_OOB) < 0 && errno == EOPNOTSUPP)
@@ -639,7 +640,7 @@ static void accept_without_descriptors(void)
 	none.rlim_cur = 0;
 	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
 	CHILD_CHECK(sock_accept(listener, &peer) == -EMFILE);
-	CHILD_CHECK(sock_connect(&bound, &fd) == -EMFILE && fd == -1);
+	CHILD_CHECK(sock_connect(&bound, &as_it_is, &fd) == -EMFILE && fd == -1);
 	CHILD_CHECK(sock_listen(&address, &plain) == -EMFILE);
 	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	/* The connection has waited. */
@@ -930,7 +931,7 @@ static void a_failed_listen_leaves_no_file(void **state)
 static int outcome(const struct address *address)
 {
 	int fd = -1;
-	int result = sock_connect(address, &fd);
+	int result = sock_connect(address, &as_it_is, &fd);
 
 	if (result != 0 && result != -EINPROGRESS) {
 		assert_int_equal(fd, -1);
@@ -962,6 +963,75 @@ static void connecting_to_nobody(void **state)
 }
 
 /* A UNIX server is connected at once, or its backlog is full. */
+static struct address host(const char *text)
+{
+	struct address address;
+
+	assert_int_equal(address_parse_host(&address, text), 0);
+	return address;
+}
+
+static void connect_from(const struct address *server, const char *source)
+{
+	struct address from = host(source);
+	const struct sock_connect options = { .source = &from };
+	int listener = peer_listening(server, 4);
+	struct address bound = address_of(listener);
+	struct address local;
+	struct address peer;
+	int fd = -1;
+	int accepted_fd;
+
+	assert_in_range(sock_connect(&bound, &options, &fd) + EINPROGRESS, 0, EINPROGRESS);
+	accepted_fd = accepted(listener);
+	local = address_of(fd);
+	peer.length = sizeof peer.un;
+	assert_int_equal(getpeername(accepted_fd, &peer.any, &peer.length), 0);
+	assert_true(address_equals(&local, &peer));
+	if (from.any.sa_family == AF_INET)
+		from.v4.sin_port = local.v4.sin_port;
+	else
+		from.v6.sin6_port = local.v6.sin6_port;
+	assert_true(address_equals(&local, &from));
+	check_options(fd);
+	sock_close(accepted_fd);
+	sock_close(fd);
+	(void)close(listener);
+}
+
+static void connections_come_from_the_source(void **state)
+{
+	struct address four = loopback();
+	struct address six = { .length = sizeof six.v6, .v6.sin6_family = AF_INET6 };
+
+	(void)state;
+	six.v6.sin6_addr = in6addr_loopback;
+	connect_from(&four, "127.0.0.9");
+	connect_from(&four, "127.9.9.9");
+	connect_from(&six, "::1");
+}
+
+/* TEST-NET-3 is nobody's (RFC 5737). */
+static void a_source_that_is_not_here(void **state)
+{
+	struct address nowhere = host("203.0.113.71");
+	struct address here = host("127.0.0.9");
+	const struct sock_connect options = { .source = &nowhere };
+	struct address server = loopback();
+	int listener = peer_listening(&server, 4);
+	size_t before = count_descriptors();
+	int fd = -1;
+
+	(void)state;
+	server = address_of(listener);
+	assert_int_equal(sock_connect(&server, &options, &fd), -EADDRNOTAVAIL);
+	assert_int_equal(fd, -1);
+	assert_int_equal(sock_try_source(&nowhere), -EADDRNOTAVAIL);
+	assert_int_equal(sock_try_source(&here), 0);
+	assert_int_equal(count_descriptors(), before);
+	(void)close(listener);
+}
+
 static void a_full_unix_backlog(void **state)
 {
 	struct address path = unix_path(folder, "full");
@@ -971,14 +1041,14 @@ static void a_full_unix_backlog(void **state)
 	size_t before;
 
 	(void)state;
-	assert_int_equal(sock_connect(&path, &first), 0);
+	assert_int_equal(sock_connect(&path, &as_it_is, &first), 0);
 	check_flags(first);
 	before = count_descriptors();
-	assert_int_equal(sock_connect(&path, &second), -EAGAIN);
+	assert_int_equal(sock_connect(&path, &as_it_is, &second), -EAGAIN);
 	assert_int_equal(second, -1);
 	assert_int_equal(count_descriptors(), before);
 	assert_int_equal(sock_relisten(listener, 8), 0);
-	assert_int_equal(sock_connect(&path, &second), 0);
+	assert_int_equal(sock_connect(&path, &as_it_is, &second), 0);
 	sock_close(first);
 	sock_close(second);
 	(void)close(listener);
@@ -1026,6 +1096,8 @@ int main(void)
 		cmocka_unit_test(nobody_gets_in_before_the_mode_is_set),
 		cmocka_unit_test(a_failed_listen_leaves_no_file),
 		cmocka_unit_test(connecting_to_nobody),
+		cmocka_unit_test(connections_come_from_the_source),
+		cmocka_unit_test(a_source_that_is_not_here),
 		cmocka_unit_test(a_full_unix_backlog),
 	};
 

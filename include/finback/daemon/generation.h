@@ -53,6 +53,7 @@ struct route {
 	struct generation *generation;
 	const struct config_listener *listener;
 	struct pool *pool;
+	struct pool_origin origin; /* of its connections to servers */
 	struct tally *tally;
 };
 

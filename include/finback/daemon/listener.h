@@ -17,8 +17,9 @@ struct worker;
 
 struct listener {
 	int fd;
-	bool is_passed;     /* by the service manager, whose it stays */
-	bool has_keepalive; /* it was passed without, or with its own, and finback set it */
+	bool is_passed;      /* by the service manager, whose it stays */
+	bool has_keepalive;  /* it was passed without, or with its own, and finback set it */
+	uint32_t buffer_cap; /* that finback set on it; 0: none */
 	struct address address;
 	char text[ADDRESS_TEXT_MAX]; /* the address it is bound to */
 	char *key;                   /* what a reload knows it by */

@@ -60,9 +60,20 @@ enum pool_failure {
 	POOL_FAILURES
 };
 
+/* How a listener connects to the servers of its pool. */
+struct pool_origin {
+	const struct address *sources; /* in turn, those of a server's family; ports are 0 */
+	size_t source_count;           /* 0: the kernel chooses; CONFIG_SOURCES_MAX at most */
+	/* Whose turn it is, for each server: the ports of a source are counted for each by itself.
+	 * NULL without sources. */
+	_Atomic uint64_t *turns;
+	uint32_t buffer_cap; /* of the kernel's buffers of a socket; 0: its own tuning */
+};
+
 /* One session's way through the servers. */
 struct pool_attempt {
 	struct pool *pool;
+	const struct pool_origin *origin;
 	struct balance_tried tried;
 	uint64_t turn;          /* of this session in the pool, the same for all its tries */
 	int server;             /* the current one, or the last; BALANCE_NONE: none yet */
@@ -74,14 +85,16 @@ struct pool_attempt {
 	int last_error;         /* its -errno; 0: it took too long */
 };
 
-/* Takes the pool's next turn; connects nothing yet. */
-void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool);
+/* Takes the pool's next turn; connects nothing yet. `origin` outlives the attempt. */
+void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool,
+		       const struct pool_origin *origin);
 
 /* Starts to connect to the next address of the current server, or of the next server. Returns 0
  * when connected at once or -EINPROGRESS, with *ret_fd and *ret_peer set; -EAGAIN when the same
  * address should be tried again after busy_ms, as its backlog is full (UNIX) or no descriptor or
  * memory is left; -ENOENT when there is no server left to try. Each server and each of its
- * addresses is tried once at the most. */
+ * addresses is tried once at the most; an address from each source, as long as the source has no
+ * port left. */
 int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer);
 
 /* The attempt under way has succeeded: counts it. */

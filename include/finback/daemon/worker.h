@@ -33,7 +33,11 @@ struct worker {
 	struct relays relays;
 	struct listener *listeners; /* the thread's */
 	bool is_started;
-	bool is_draining; /* the thread's */
+	bool is_draining; /* the thread's, as all that follows */
+	bool is_over;
+	int64_t spin_us;    /* how long it polls before it sleeps */
+	int64_t stirred_us; /* while it may spin: when something last happened */
+	ev_check stirred;
 };
 
 struct crew {
@@ -87,6 +91,10 @@ void worker_reply(struct worker *worker, const struct letter *letter);
 /* By letter: ends all sessions; tells when none is left; asks each loop for a sign of life. */
 void crew_cut(struct crew *crew, enum ending ending);
 void crew_drain(struct crew *crew);
+
+/* By letter: how long a worker goes on asking for readiness after something has happened, before it
+ * sleeps; 0: not at all. */
+void crew_spin(struct crew *crew, int64_t spin_us);
 
 /* By letter: every worker replies once it has handled all letters before this one. */
 void crew_sync(struct crew *crew);

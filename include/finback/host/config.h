@@ -21,6 +21,7 @@
  * other source.
  */
 
+#define CONFIG_SOURCES_MAX    64            /* of one listener */
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024) /* of a file and its includes together */
 
 /* One entry of `listen`. No other has the same address; only at port 0, where the kernel picks a
@@ -49,6 +50,8 @@ struct config_side {
 	struct keepalive keepalive; /* as written, or what dead_after comes to */
 	bool has_probe;
 	struct probe_settings probe;
+	struct address *sources; /* SERVER: where connections come from, in turn; ports are 0 */
+	size_t source_count;     /* 0: the kernel chooses */
 };
 
 struct config_listener {
@@ -62,7 +65,8 @@ struct config_listener {
 	unsigned max_half_closed; /* 0: none */
 	unsigned max_embryonic;   /* 0: none */
 	int backlog;
-	bool has_mode; /* UNIX sockets: */
+	uint32_t buffer_cap; /* of each of the kernel's buffers of a socket; 0: its own tuning */
+	bool has_mode;       /* UNIX sockets: */
 	mode_t mode;
 	uid_t owner; /* (uid_t)-1: left as it is */
 	gid_t group; /* (gid_t)-1: left as it is */
@@ -84,6 +88,7 @@ struct config {
 	unsigned workers;      /* 0: one for each CPU this process may use */
 	unsigned max_sessions; /* 0: what the descriptor limit allows */
 	int64_t drain_us;
+	int64_t spin_us; /* how long a worker polls before it sleeps; 0: it sleeps at once */
 	struct log_settings log;
 	struct config_control control;
 	struct config_pool *pools;

@@ -8,10 +8,10 @@
  */
 
 /* What is right, as part of a sentence. */
-#define DURATION_HINT "a number with ms, s, m, h or d, such as 30s"
+#define DURATION_HINT "a number with us, ms, s, m, h or d, such as 30s"
 
-/* "500ms", "30s", "5m", "1h", "1d", or "0". Returns 0; -EINVAL when it is no duration; -ERANGE when
- * it is over ten years. */
+/* "50us", "500ms", "30s", "5m", "1h", "1d", or "0". Returns 0; -EINVAL when it is no duration;
+ * -ERANGE when it is over ten years. */
 int duration_parse(const char *text, int64_t *ret_us);
 
 #endif

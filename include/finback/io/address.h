@@ -38,6 +38,10 @@ struct address {
  * untouched on failure. */
 int address_parse(struct address *ret, const char *text);
 
+/* Reads an IP address alone, with the zone of a link-local one: "10.0.0.5", "2001:db8::5",
+ * "fe80::1%eth0". Its port is 0. Returns 0, -EINVAL or -ENODEV, as address_parse. */
+int address_parse_host(struct address *ret, const char *text);
+
 /* As address_parse, and looks names up (getaddrinfo(3); this may block for seconds). Writes up to
  * `max` different addresses in the resolver's order, which prefers what this host can reach.
  * Returns how many (at least 1) or -errno: those of address_parse, but -EAGAIN when looking up

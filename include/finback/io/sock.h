@@ -21,6 +21,15 @@ struct sock_listen {
 	mode_t mode;
 	uid_t owner; /* (uid_t)-1: unchanged */
 	gid_t group; /* (gid_t)-1: unchanged */
+	/* TCP: of each buffer of what is accepted (buffers_cap); 0: the kernel's own tuning. */
+	uint32_t buffer_cap;
+};
+
+struct sock_connect {
+	/* An address of this machine, of the server's family, with port 0; NULL: the kernel's
+	 * choice. UNIX: NULL. */
+	const struct address *source;
+	uint32_t buffer_cap; /* of each of its buffers; 0: the kernel's own tuning */
 };
 
 /* Binds and listens. For a UNIX path a stale socket file is replaced, a live one is -EADDRINUSE.
@@ -46,8 +55,14 @@ int sock_accept(int listener, struct address *ret_peer);
 
 /* Makes a socket and starts to connect it. Returns 0 when connected at once, -EINPROGRESS when
  * writability will tell (sock_take_error then says how it went), both with *ret_fd set; else
- * -errno with nothing left open. -EAGAIN: a UNIX server's backlog is full, try again later. */
-int sock_connect(const struct address *address, int *ret_fd);
+ * -errno with nothing left open. -EAGAIN: a UNIX server's backlog is full, try again later.
+ * -EADDRNOTAVAIL: no port is left from this source (or from any) to that server, or the source is
+ * no address of this machine. */
+int sock_connect(const struct address *address, const struct sock_connect *options, int *ret_fd);
+
+/* Whether connections can come from this address: 0, or -errno as bind(2) says; -EADDRNOTAVAIL: it
+ * is none of this machine's. */
+int sock_try_source(const struct address *source);
 
 /* The pending error, which is cleared: 0 or -errno. The kernel tells each error only once, to
  * whoever asks first. */
