@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "acks.h"
+
 typedef void handler(struct session *session, const struct fact *fact, int64_t now_us);
 
 static void finish(struct session *session, enum ending ending)
@@ -40,28 +42,6 @@ static void wish(struct session *session, unsigned wishes)
 	session->wishes = (uint8_t)(session->wishes | wishes);
 }
 
-/* How much of what the other side sent, its FIN included, went to `side`, modulo 2^32. */
-static uint32_t written_to(const struct session *session, enum side side)
-{
-	const struct flow *towards = &session->flows[other(side)];
-
-	return (uint32_t)(towards->bytes - towards->held) + session->legs[side].has_fin_sent;
-}
-
-/* Something more goes towards `side`, of which `count` bytes are counted as written already. The
- * looks that follow it may be due before what is armed. */
-static void await_ack(struct session *session, enum side side, uint32_t count, int64_t now_us)
-{
-	struct leg *leg = &session->legs[side];
-
-	if (!leg->is_acked)
-		return;
-	leg->is_acked = leg->is_looked = leg->is_judged = false;
-	leg->waiting_us = now_us;
-	leg->before = written_to(session, side) - count;
-	wish(session, WISH_REARM);
-}
-
 /* Gives one event to the flow from `side` and keeps the wish it raises. */
 static void step_flow(struct session *session, enum side side, enum flow_event event,
 		      int64_t now_us)
@@ -71,7 +51,7 @@ static void step_flow(struct session *session, enum side side, enum flow_event e
 	switch (flow_step(flow, event)) {
 	case FLOW_SEND_FIN:
 		session->legs[other(side)].has_fin_sent = true;
-		await_ack(session, other(side), 1, now_us);
+		acks_await(session, other(side), 1, now_us);
 		wish(session, WISH_FIN(other(side)));
 		break;
 	case FLOW_DISCARD:
@@ -234,7 +214,7 @@ static void on_wrote(struct session *session, const struct fact *fact, int64_t n
 	assert(fact->count <= flow->held);
 	flow->held -= fact->count;
 	flow->progress_us = now_us;
-	await_ack(session, other(fact->side), fact->count, now_us);
+	acks_await(session, other(fact->side), fact->count, now_us);
 	if (flow->held == 0 && flow_has_ended(flow)) {
 		settle(session, fact->side, now_us);
 		wish(session, WISH_LOOK | WISH_REARM);
@@ -307,29 +287,14 @@ static void on_exhausted(struct session *session, const struct fact *fact, int64
 
 static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
 {
-	struct leg *leg = &session->legs[fact->side];
-	/* A probe's acknowledgement is no progress of the session's. */
-	uint32_t acked =
-		written_to(session, fact->side) - session_sent_of(session, fact->side, fact->count);
-
-	/* Only against an earlier look can progress be told: a first one finds what it finds. */
-	if (leg->is_looked && acked != leg->acked)
-		leg->acked_us = now_us;
-	leg->acked = acked;
-	leg->looked_us = now_us;
-	if (fact->is_judged)
-		leg->vigil = fact->vigil;
-	leg->is_judged |= fact->is_judged;
-	leg->is_acked = fact->count == 0;
-	leg->is_looked = !leg->is_acked;
-	if (leg->is_acked)
+	if (acks_look(session, fact, now_us))
 		advance(session);
 }
 
 static void on_injected(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	assert(session->legs[fact->side].is_acked);
-	await_ack(session, fact->side, 0, now_us);
+	acks_await(session, fact->side, 0, now_us);
 }
 
 static void on_spared(struct session *session, const struct fact *fact, int64_t now_us)
@@ -465,26 +430,6 @@ bool session_wants_discard(const struct session *session, enum side side)
 bool session_wants_write(const struct session *session, enum side side)
 {
 	return session->flows[other(side)].held > 0 && session->phase != SESSION_OVER;
-}
-
-bool session_is_outstanding(const struct session *session, enum side side)
-{
-	const struct leg *leg = &session->legs[side];
-
-	return !leg->is_acked && leg->loss == LOSS_NONE;
-}
-
-bool session_is_awaited(const struct session *session, enum side side)
-{
-	return session_is_outstanding(session, side) &&
-	       written_to(session, side) != session->legs[side].before;
-}
-
-uint32_t session_sent_of(const struct session *session, enum side side, uint32_t count)
-{
-	uint32_t since = written_to(session, side) - session->legs[side].before;
-
-	return count < since ? count : since;
 }
 
 int64_t session_progress_us(const struct session *session)
