@@ -89,7 +89,7 @@ void crew_drain(struct crew *crew);
 void crew_sync(struct crew *crew);
 void crew_beat(struct crew *crew);
 
-/* The oldest sign of life, CLOCK_MONOTONIC. */
+/* The oldest sign of life, by monotonic_us(). */
 int64_t crew_oldest_beat_us(const struct crew *crew);
 
 #endif
