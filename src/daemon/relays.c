@@ -197,7 +197,8 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	session_init(&relay->session, relays->next_id, relays->now_us);
 	relays->next_id += relays->id_step;
 	relay->session.legs[CLIENT].fd = fd;
-	relay->session.peers[CLIENT] = endpoint_of(peer);
+	relay->session.client = endpoint_of(peer);
+	relay->session.legs[CLIENT].is_unix = relay->session.client.family == ENDPOINT_UNIX;
 	relay->sides[CLIENT].is_writable = true;
 	relay->route = route;
 	relay->relays = relays;

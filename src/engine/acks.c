@@ -5,41 +5,22 @@
  * acknowledged is the other side's: a probe of finback's own is none.
  *
  * Surprising: nothing is kept for each byte. Counts are modulo 2^32, as no kernel holds that much;
- * `before`, which is kept with `waiting_us`, tells a probe, which is not counted, from what is.
+ * `before`, which is kept with `waiting`, tells a probe, which is not counted, from what is.
  */
 #include "acks.h"
-
-/* How much of what the other side sent, its FIN included, went to `side`, modulo 2^32. */
-static uint32_t written_to(const struct session *session, enum side side)
-{
-	const struct flow *towards = &session->flows[other(side)];
-
-	return (uint32_t)(towards->bytes - towards->held) + session->legs[side].has_fin_sent;
-}
-
-void acks_start(struct session *session, enum side side, uint32_t count, int64_t now_us)
-{
-	struct leg *leg = &session->legs[side];
-
-	leg->is_acked = leg->is_looked = leg->is_judged = false;
-	leg->waiting_us = now_us;
-	leg->before = written_to(session, side) - count;
-	/* The looks that follow may be due before what is armed. */
-	session->wishes |= WISH_REARM;
-}
 
 bool acks_look(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	struct leg *leg = &session->legs[fact->side];
 	/* A probe's acknowledgement is no progress of the session's. */
-	uint32_t acked =
-		written_to(session, fact->side) - session_sent_of(session, fact->side, fact->count);
+	uint32_t acked = acks_written_to(session, fact->side) -
+			 session_sent_of(session, fact->side, fact->count);
 
 	/* Only against an earlier look can progress be told: a first one finds what it finds. */
 	if (leg->is_looked && acked != leg->acked)
-		leg->acked_us = now_us;
+		leg->gained = moment_of(now_us);
 	leg->acked = acked;
-	leg->looked_us = now_us;
+	leg->looked = moment_of(now_us);
 	if (fact->is_judged)
 		leg->vigil = fact->vigil;
 	leg->is_judged |= fact->is_judged;
@@ -58,12 +39,12 @@ bool session_is_outstanding(const struct session *session, enum side side)
 bool session_is_awaited(const struct session *session, enum side side)
 {
 	return session_is_outstanding(session, side) &&
-	       written_to(session, side) != session->legs[side].before;
+	       acks_written_to(session, side) != session->legs[side].before;
 }
 
 uint32_t session_sent_of(const struct session *session, enum side side, uint32_t count)
 {
-	uint32_t since = written_to(session, side) - session->legs[side].before;
+	uint32_t since = acks_written_to(session, side) - session->legs[side].before;
 
 	return count < since ? count : since;
 }
