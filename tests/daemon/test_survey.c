@@ -484,6 +484,25 @@ static void an_open_session(void **state)
 	assert_true(view.now_us >= moment_us(view.session.accepted));
 }
 
+/* Of a server's addresses, the one that answered. */
+static void a_server_s_second_address(void **state)
+{
+	struct config_server *server = &stage.generation->config->pools[WEB].servers[0];
+	static struct address addresses[2]; /* until the last session has ended */
+	struct session_view view;
+
+	(void)state;
+	addresses[0] = loopback();
+	addresses[1] = server->addresses[0];
+	sock_close(peer_listening(&addresses[0], 1)); /* and there is nobody any more */
+	server->addresses = addresses;
+	server->address_count = 2;
+	(void)open_session(WEB, 0, 1);
+	assert_true(look_at(youngest_of(0), false, &view));
+	assert_int_equal(view.session.connects, 2);
+	assert_int_equal(view.peers[SERVER].port, port_of(stage.backends[WEB]));
+}
+
 static void a_half_closed_session(void **state)
 {
 	size_t place = open_session(WEB, 0, 1);
@@ -530,6 +549,8 @@ static void a_unix_server_has_no_facts(void **state)
 	assert_true(look_at(youngest_of(0), false, &view));
 	assert_string_equal(tcp_state_name(view.tcp[CLIENT].state), "ESTABLISHED");
 	assert_int_equal(view.tcp[SERVER].state, 0);
+	assert_true(view.session.legs[SERVER].is_unix);
+	assert_false(view.session.legs[CLIENT].is_unix);
 	assert_int_equal(view.peers[SERVER].family, ENDPOINT_UNIX);
 	assert_int_equal(view.locals[SERVER].family, ENDPOINT_UNIX);
 }
@@ -720,6 +741,7 @@ int main(void)
 		EACH(by_client),
 		EACH(by_age_and_deadline),
 		EACH(an_open_session),
+		EACH(a_server_s_second_address),
 		EACH(a_half_closed_session),
 		EACH(a_brief_view_asks_no_socket),
 		EACH(a_unix_server_has_no_facts),
