@@ -623,37 +623,7 @@ static void test_times(void **state)
 	assert_int_equal(session_closing_us(&session), START_US + 5);
 }
 
-/* More bytes acknowledged than at the last look is progress, whatever was written meanwhile; what
- * the first look finds is not known to be. */
-static void test_acknowledgements_are_progress(void **state)
-{
-	struct session session;
-
-	(void)state;
-	start(&session);
-	give(&session, (struct fact)CONNECTED, START_US);
-	give(&session, (struct fact)READ(CLIENT, 9), START_US);
-	give(&session, (struct fact)WROTE(CLIENT, 9), START_US);
-	assert_true(session_is_outstanding(&session, SERVER));
-	assert_false(session_is_outstanding(&session, CLIENT));
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 10);
-	assert_int_equal(session_progress_us(&session), START_US);
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 20);
-	assert_int_equal(session_progress_us(&session), START_US);
-	give(&session, (struct fact)ACKED(SERVER, 8), START_US + 30);
-	assert_int_equal(session_progress_us(&session), START_US + 30);
-	assert_true(session_is_outstanding(&session, SERVER));
-	give(&session, (struct fact)READ(CLIENT, 1), START_US + 40);
-	give(&session, (struct fact)WROTE(CLIENT, 1), START_US + 40);
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 45);
-	assert_int_equal(session_progress_us(&session), START_US + 40);
-	give(&session, (struct fact)ACKED(SERVER, 5), START_US + 50);
-	assert_int_equal(session_progress_us(&session), START_US + 50);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 60);
-	assert_int_equal(session_progress_us(&session), START_US + 60);
-	assert_false(session_is_outstanding(&session, SERVER));
-}
-
+/* What each side is wanted for: r, w and d for read, write and discard. */
 static void assert_wants(const struct session *session, const char *client, const char *server)
 {
 	const char *const wanted[SIDES] = { client, server };
@@ -663,42 +633,6 @@ static void assert_wants(const struct session *session, const char *client, cons
 		assert_int_equal(session_wants_write(session, side), !!strchr(wanted[side], 'w'));
 		assert_int_equal(session_wants_discard(session, side), !!strchr(wanted[side], 'd'));
 	}
-}
-
-/* What each side is wanted for: r, w and d for read, write and discard. */
-/* The probe is not acknowledged at first, then bytes follow it, then all is: of that only the bytes
- * are progress. */
-static void test_a_probe_is_no_progress(void **state)
-{
-	struct session session;
-	int64_t progress_us;
-
-	(void)state;
-	start(&session);
-	give(&session, (struct fact)CONNECTED, START_US);
-	progress_us = session_progress_us(&session);
-	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 10);
-	assert_true(session_is_outstanding(&session, SERVER));
-	assert_false(session_is_awaited(&session, SERVER));
-	assert_int_equal(moment_us(session.legs[SERVER].waiting), START_US + 10);
-	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 11);
-	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 12);
-	assert_int_equal(session_progress_us(&session), progress_us);
-	give(&session, (struct fact)READ(CLIENT, 3), START_US + 13);
-	give(&session, (struct fact)WROTE(CLIENT, 3), START_US + 13);
-	assert_true(session_is_awaited(&session, SERVER));
-	give(&session, (struct fact)ACKED(SERVER, 5), START_US + 14);
-	give(&session, (struct fact)ACKED(SERVER, 3), START_US + 15);
-	assert_int_equal(session_progress_us(&session), START_US + 13);
-	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 16);
-	assert_int_equal(session_progress_us(&session), START_US + 16);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 17);
-	assert_int_equal(session_progress_us(&session), START_US + 17);
-	assert_false(session_is_outstanding(&session, SERVER));
-	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 20);
-	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 21);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 22);
-	assert_int_equal(session_progress_us(&session), START_US + 17);
 }
 
 static void test_who_is_spared_has_a_time(void **state)
@@ -1038,8 +972,6 @@ int main(void)
 		cmocka_unit_test(test_a_new_session),
 		cmocka_unit_test(test_wishes_stay_until_taken),
 		cmocka_unit_test(test_times),
-		cmocka_unit_test(test_acknowledgements_are_progress),
-		cmocka_unit_test(test_a_probe_is_no_progress),
 		cmocka_unit_test(test_who_is_spared_has_a_time),
 		cmocka_unit_test(test_who_was_spared_is_not_closing),
 		cmocka_unit_test(test_since_when_it_is_half_closed),
