@@ -19,7 +19,7 @@
 
 static void say_server(struct sentence *sentence, const struct session_view *view)
 {
-	struct endpoint peer = view->session.peers[SERVER];
+	struct endpoint peer = view->peers[SERVER];
 	char address[ADDRESS_TEXT_MAX];
 
 	if (!view->server_name) {
@@ -42,7 +42,7 @@ static void say_attempt(struct sentence *sentence, const struct session_view *vi
 	SAY(sentence, view->is_retrying ? "finback has been trying to connect to "
 					: "finback has been connecting to ");
 	say_server(sentence, view);
-	SAY(sentence, " for ", since(view, session->attempted_us).text);
+	SAY(sentence, " for ", since(view, moment_us(session->attempted_or_connected)).text);
 	if (session->connects > 0)
 		SAY(sentence, " (attempt ", words_number(session->connects).text, ")");
 	if (view->is_retrying)
@@ -103,8 +103,8 @@ static bool is_moving(const struct session_view *view, enum side source)
 static void say_moving(struct sentence *sentence, const struct session_view *view)
 {
 	enum side source = is_moving(view, CLIENT) ? CLIENT : SERVER;
-	struct words client = since(view, flow_from(view, CLIENT)->progress_us);
-	struct words server = since(view, flow_from(view, SERVER)->progress_us);
+	struct words client = since(view, moment_us(flow_from(view, CLIENT)->progressed));
+	struct words server = since(view, moment_us(flow_from(view, SERVER)->progressed));
 
 	if (is_moving(view, CLIENT) && is_moving(view, SERVER)) {
 		SAY(sentence, "bytes move in both directions, the last one from the client ",
@@ -124,9 +124,11 @@ static void say_last_byte(struct sentence *sentence, const struct session_view *
 	const struct flow *client = flow_from(view, CLIENT);
 	const struct flow *server = flow_from(view, SERVER);
 
-	if (server->bytes == 0 || (client->bytes > 0 && client->progress_us > server->progress_us))
+	if (server->bytes == 0 ||
+	    (client->bytes > 0 && moment_us(client->progressed) > moment_us(server->progressed)))
 		SAY(sentence, ", the last byte from the client");
-	else if (client->bytes == 0 || client->progress_us < server->progress_us)
+	else if (client->bytes == 0 ||
+		 moment_us(client->progressed) < moment_us(server->progressed))
 		SAY(sentence, ", the last byte from the server");
 }
 
@@ -155,8 +157,7 @@ static void say_idle(struct sentence *sentence, const struct session_view *view)
 {
 	const struct flow *client = flow_from(view, CLIENT);
 	const struct flow *server = flow_from(view, SERVER);
-	int64_t last_us = client->progress_us > server->progress_us ? client->progress_us
-								    : server->progress_us;
+	int64_t last_us = later(moment_us(client->progressed), moment_us(server->progressed));
 
 	if (client->bytes == 0 && server->bytes == 0) {
 		SAY(sentence, "the server was connected ", since(view, last_us).text,
@@ -208,7 +209,7 @@ static void say_half_closed(struct sentence *sentence, const struct session_view
 	bool is_end_waiting = flow_from(view, ended)->held > 0 || is_stuck(view, running);
 
 	SAY(sentence, "the ", side_name(ended), " finished sending ",
-	    since(view, flow_from(view, ended)->ended_us).text, " ago; ");
+	    since(view, moment_us(flow_from(view, ended)->ended)).text, " ago; ");
 	if (is_end_waiting) {
 		say_waiting(sentence, view, running);
 		SAY(sentence, "; ");
@@ -236,8 +237,8 @@ static void say_closing(struct sentence *sentence, const struct session_view *vi
 	bool is_any = false;
 
 	SAY(sentence, "both sides finished sending, the client ",
-	    since(view, flow_from(view, CLIENT)->ended_us).text, " ago and the server ",
-	    since(view, flow_from(view, SERVER)->ended_us).text, " ago");
+	    since(view, moment_us(flow_from(view, CLIENT)->ended)).text, " ago and the server ",
+	    since(view, moment_us(flow_from(view, SERVER)->ended)).text, " ago");
 	for (int side = SERVER; side >= CLIENT; side--)
 		is_any |= say_last_of(sentence, view, (enum side)side);
 	if (!is_any)
@@ -247,8 +248,7 @@ static void say_closing(struct sentence *sentence, const struct session_view *vi
 /* Its FIN is still to come. */
 static bool is_awaited(const struct session_view *view, enum side side)
 {
-	return (side == CLIENT || view->session.connected_us != 0) &&
-	       !leg_of(view, side)->has_fin_read;
+	return (side == CLIENT || view->session.is_connected) && !leg_of(view, side)->has_fin_read;
 }
 
 /* A deadline has ended it with FIN. */
@@ -258,8 +258,8 @@ static void say_gentle_end(struct sentence *sentence, const struct session_view 
 	bool is_server = is_awaited(view, SERVER);
 	int waits = 0;
 
-	SAY(sentence, "finback ended it ", since(view, view->session.closing_us).text, " ago (",
-	    ending_name((enum ending)view->session.ending), "), with FIN and no reset");
+	SAY(sentence, "finback ended it ", since(view, session_closing_us(&view->session)).text,
+	    " ago (", ending_name((enum ending)view->session.ending), "), with FIN and no reset");
 	waits += say_last_of(sentence, view, SERVER);
 	waits += say_last_of(sentence, view, CLIENT);
 	if (waits == SIDES)
@@ -278,12 +278,12 @@ static void say_loss(struct sentence *sentence, const struct session_view *view,
 
 	SAY(sentence, "the ", side_name(lost),
 	    leg->is_after_fin ? ", which had finished sending, " : " ", loss_words(view, lost));
-	if (session->closing_us == session->connected_us)
+	if (session_closing_us(session) == session_connected_us(session))
 		SAY(sentence, " before the server was connected");
 	else
-		SAY(sentence, " ", since(view, session->closing_us).text, " ago");
+		SAY(sentence, " ", since(view, session_closing_us(session)).text, " ago");
 	if (leg->loss == LOSS_DEAD && leg->detector < DETECTORS)
-		SAY(sentence, " (", detector_name((enum detector)leg->detector), ")");
+		SAY(sentence, " (", detector_name(leg->detector), ")");
 }
 
 /* What came from the lost side and is still on its way. Returns whether there is anything. */
@@ -345,7 +345,7 @@ static void say_probe(struct sentence *sentence, const struct session_view *view
 static void say_sparing_idle(struct sentence *sentence, const struct session_view *view,
 			     int64_t left_us)
 {
-	int64_t spared_us = view->session.spared_us;
+	int64_t spared_us = session_spared_us(&view->session);
 	bool is_spared = spared_us != 0 && spared_us >= session_progress_us(&view->session);
 
 	if (is_spared)

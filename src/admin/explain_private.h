@@ -33,7 +33,7 @@ static inline const struct leg *leg_of(const struct session_view *view, enum sid
 
 static inline bool is_unix(const struct session_view *view, enum side side)
 {
-	return view->session.peers[side].family == ENDPOINT_UNIX;
+	return view->session.legs[side].is_unix;
 }
 
 static inline struct words since(const struct session_view *view, int64_t us)

@@ -43,9 +43,10 @@ static int64_t moved_us(const struct session_view *view, enum side sink)
 {
 	const struct flow *flow = flow_to(view, sink);
 
-	if (leg_of(view, sink)->has_fin_sent && flow->ended_us > flow->progress_us)
-		return flow->ended_us;
-	return flow->progress_us;
+	if (leg_of(view, sink)->has_fin_sent &&
+	    moment_us(flow->ended) > moment_us(flow->progressed))
+		return moment_us(flow->ended);
+	return moment_us(flow->progressed);
 }
 
 bool is_still(const struct session_view *view, enum side sink)
@@ -63,7 +64,7 @@ static uint64_t sent_in_kernel(const struct session_view *view, enum side sink)
 static int64_t waiting_us(const struct session_view *view, enum side sink)
 {
 	if (in_kernel(view, sink) > 0 && sent_in_kernel(view, sink) == 0)
-		return leg_of(view, sink)->waiting_us; /* a probe */
+		return moment_us(leg_of(view, sink)->waiting); /* a probe */
 	return moved_us(view, sink);
 }
 
@@ -100,7 +101,7 @@ bool is_heard_since(const struct session_view *view, enum side side)
 	int64_t heard_us = view->now_us - view->tcp[side].last_heard_ms * MS_US;
 
 	return is_asked(view, side) && heard_us > moved_us(view, side) + EXPLAIN_STILL_US &&
-	       heard_us > flow_from(view, side)->progress_us + EXPLAIN_STILL_US;
+	       heard_us > moment_us(flow_from(view, side)->progressed) + EXPLAIN_STILL_US;
 }
 
 struct words since_heard(const struct session_view *view, enum side side)
@@ -243,7 +244,7 @@ static bool is_sending(const struct session_view *view, enum side side)
 {
 	const struct flow *flow = flow_from(view, side);
 
-	return flow->bytes > 0 && view->now_us - flow->progress_us < EXPLAIN_STILL_US;
+	return flow->bytes > 0 && view->now_us - moment_us(flow->progressed) < EXPLAIN_STILL_US;
 }
 
 void say_sending(struct sentence *sentence, const struct session_view *view, enum side side)
@@ -254,9 +255,11 @@ void say_sending(struct sentence *sentence, const struct session_view *view, enu
 		SAY(sentence, "has sent nothing yet");
 	else if (is_sending(view, side))
 		SAY(sentence, "is still sending: ", words_size(flow->bytes).text,
-		    " so far, the last of it ", since(view, flow->progress_us).text, " ago");
+		    " so far, the last of it ", since(view, moment_us(flow->progressed)).text,
+		    " ago");
 	else
-		SAY(sentence, "has sent nothing for ", since(view, flow->progress_us).text);
+		SAY(sentence, "has sent nothing for ",
+		    since(view, moment_us(flow->progressed)).text);
 }
 
 void say_whether_alive(struct sentence *sentence, const struct session_view *view, enum side side)

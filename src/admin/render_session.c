@@ -100,7 +100,7 @@ static void append_side(struct text *text, const struct session_view *view, enum
 	const struct flow *flow = &view->session.flows[side];
 
 	TEXT_APPEND(text, "{\"address\":");
-	render_endpoint(text, &view->session.peers[side]);
+	render_endpoint(text, &view->peers[side]);
 	if (!view->is_brief) {
 		TEXT_APPEND(text, ",\"local_address\":");
 		render_endpoint(text, &view->locals[side]);
@@ -110,9 +110,9 @@ static void append_side(struct text *text, const struct session_view *view, enum
 	TEXT_APPEND(text, ",\"bytes\":");
 	text_append_number(text, flow->bytes);
 	TEXT_APPEND(text, ",\"idle_s\":");
-	append_span(text, flow->bytes > 0, view->now_us - flow->progress_us);
+	append_span(text, flow->bytes > 0, view->now_us - moment_us(flow->progressed));
 	TEXT_APPEND(text, ",\"ended_s\":");
-	append_span(text, flow->ended_us != 0, view->now_us - flow->ended_us);
+	append_span(text, moment_us(flow->ended) != 0, view->now_us - moment_us(flow->ended));
 	TEXT_APPEND(text, ",\"held_bytes\":");
 	text_append_number(text, flow->held);
 	if (!view->is_brief) {
@@ -131,18 +131,20 @@ static int64_t idle_us(const struct session_view *view)
 {
 	int64_t since_us = session_progress_us(&view->session);
 
-	if (since_us < view->session.accepted_us)
-		since_us = view->session.accepted_us;
+	if (since_us < moment_us(view->session.accepted))
+		since_us = moment_us(view->session.accepted);
 	return view->now_us - since_us;
 }
 
 static void append_half_closed(struct text *text, const struct session_view *view)
 {
 	const struct session *session = &view->session;
-	int64_t until_us = session->closing_us != 0 ? session->closing_us : view->now_us;
+	int64_t half_closed_us = session_half_closed_us(session);
+	int64_t closing_us = session_closing_us(session);
+	int64_t until_us = closing_us != 0 ? closing_us : view->now_us;
 
 	TEXT_APPEND(text, ",\"half_closed_s\":");
-	append_span(text, session->half_closed_us != 0, until_us - session->half_closed_us);
+	append_span(text, half_closed_us != 0, until_us - half_closed_us);
 }
 
 static void append_ending_in(struct text *text, const struct session_view *view)
@@ -192,14 +194,14 @@ void render_session(struct text *text, const struct session_view *view)
 	TEXT_APPEND(text, ",\"worker\":");
 	text_append_number(text, view->worker);
 	TEXT_APPEND(text, ",\"age_s\":");
-	text_append_seconds(text, view->now_us - session->accepted_us);
+	text_append_seconds(text, view->now_us - moment_us(session->accepted));
 	TEXT_APPEND(text, ",\"idle_s\":");
 	text_append_seconds(text, idle_us(view));
 	append_half_closed(text, view);
 	TEXT_APPEND(text, ",\"connects\":");
 	text_append_number(text, session->connects);
 	TEXT_APPEND(text, ",\"first_closer\":");
-	append_closer(text, (enum closer)session->closer);
+	append_closer(text, session->closer);
 	append_ending_in(text, view);
 	if (!view->is_brief)
 		append_explanation(text, view);

@@ -124,7 +124,7 @@ static int connect_to(const struct pool_attempt *attempt, const struct address *
 	return result;
 }
 
-int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer)
+int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, uint8_t *ret_address)
 {
 	/* Bounded: each pick marks a server as tried, each failure takes one address. */
 	for (;;) {
@@ -136,7 +136,7 @@ int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint
 			if (!pick(attempt))
 				return -ENOENT;
 		address = &current(attempt)->addresses[attempt->address];
-		*ret_peer = endpoint_of(address);
+		*ret_address = (uint8_t)attempt->address;
 		if (attempt->busy_ms == 0 && attempt->tries < UINT16_MAX)
 			attempt->tries++;
 		result = connect_to(attempt, address, ret_fd);
@@ -228,6 +228,13 @@ enum ending pool_attempt_ending(const struct pool_attempt *attempt)
 const char *pool_server_name(const struct pool *pool, int server)
 {
 	return server == BALANCE_NONE ? NULL : pool->loads[server]->name;
+}
+
+struct endpoint pool_server_endpoint(const struct pool *pool, int server, uint8_t address)
+{
+	if (server == BALANCE_NONE)
+		return (struct endpoint){ .family = ENDPOINT_NONE };
+	return endpoint_of(&pool->config->servers[server].addresses[address]);
 }
 
 static const char *const result_names[] = {

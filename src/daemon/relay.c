@@ -347,7 +347,7 @@ static void look_both(struct relay *relay)
 /* How many lines a session that runs should have had by then. */
 static int64_t lines_until(const struct relay *relay, int64_t at_us)
 {
-	return (at_us - relay->session.accepted_us) / log_every_us(relay);
+	return (at_us - moment_us(relay->session.accepted)) / log_every_us(relay);
 }
 
 /* When its next line is due; 0: never. */
@@ -357,7 +357,7 @@ static int64_t next_line_us(const struct relay *relay)
 
 	if (every_us == 0)
 		return 0;
-	return relay->session.accepted_us +
+	return moment_us(relay->session.accepted) +
 	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
 }
 

@@ -20,6 +20,13 @@
 
 #include "relay_private.h"
 
+struct endpoint relay_peer(const struct relay *relay, enum side side)
+{
+	if (side == CLIENT)
+		return relay->session.client;
+	return pool_server_endpoint(relay->route->pool, relay->server, relay->address);
+}
+
 void relay_drop_server(struct relay *relay)
 {
 	if (relay->session.legs[SERVER].fd >= 0)
@@ -44,7 +51,7 @@ static void on_connected(struct relay *relay)
 	if (!is_unix(relay, SERVER) && policy_of(relay)->dead_after_us[SERVER] == 0)
 		(void)liveness_apply(session->legs[SERVER].fd, keepalive);
 	counters_observe(counters_of(relay), HISTOGRAM_CONNECT,
-			 relay->relays->now_us - session->accepted_us);
+			 relay->relays->now_us - moment_us(session->accepted));
 	relay_tell_event(relay, SESSION_CONNECTED, SERVER, 0);
 }
 
@@ -67,9 +74,10 @@ void relay_start_attempt(struct relay *relay)
 	struct session *session = &relay->session;
 	uint16_t tries = relay->attempt->tries;
 	int fd = -1;
-	int result = pool_attempt_next(relay->attempt, &fd, &session->peers[SERVER]);
+	int result = pool_attempt_next(relay->attempt, &fd, &relay->address);
 
 	relay->server = relay->attempt->server;
+	session->legs[SERVER].is_unix = relay_peer(relay, SERVER).family == ENDPOINT_UNIX;
 	relay->retry_us = 0;
 	/* To wait for room is not a new attempt: its deadline runs on. */
 	if (relay->attempt->tries != tries)
@@ -125,15 +133,15 @@ static void on_connect_error(struct relay *relay)
  * "reached" by a simultaneous open (RFC 9293, 3.5): the client would talk to its own echo. */
 static bool is_echo(const struct relay *relay)
 {
-	const struct endpoint *peer = &relay->session.peers[SERVER];
+	struct endpoint peer = relay_peer(relay, SERVER);
 	struct address local;
 	struct endpoint own;
 
-	if (is_unix(relay, SERVER) || peer->port < FIRST_EPHEMERAL_PORT)
+	if (is_unix(relay, SERVER) || peer.port < FIRST_EPHEMERAL_PORT)
 		return false;
 	local = sock_local(relay->session.legs[SERVER].fd);
 	own = endpoint_of(&local);
-	return own.port == peer->port && memcmp(own.ip, peer->ip, sizeof own.ip) == 0;
+	return own.port == peer.port && memcmp(own.ip, peer.ip, sizeof own.ip) == 0;
 }
 
 void relay_watch_connect(struct relay *relay)

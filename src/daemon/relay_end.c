@@ -36,9 +36,9 @@ static int64_t or_else(int64_t value, int64_t otherwise)
 enum detector relay_detector(const struct session *session)
 {
 	if (session->ending == ENDING_CLIENT_DEAD)
-		return (enum detector)session->legs[CLIENT].detector;
+		return session->legs[CLIENT].detector;
 	if (session->ending == ENDING_SERVER_DEAD)
-		return (enum detector)session->legs[SERVER].detector;
+		return session->legs[SERVER].detector;
 	return DETECTORS;
 }
 
@@ -48,33 +48,33 @@ static struct log_session describe(const struct relay *relay)
 	const struct session *session = &relay->session;
 	enum detector detector = relay_detector(session);
 	int64_t now_us = relay->relays->now_us;
+	int64_t accepted_us = moment_us(session->accepted);
+	int64_t connected_us = session_connected_us(session);
 	struct log_session line = {
 		.id = session->id,
 		.listener = relay->route->listener->name,
 		.pool = relay->route->pool->config->name,
 		.server_name = pool_server_name(relay->route->pool, relay->server),
 		.ending = (enum ending)session->ending,
-		.first_closer = session->closer == CLOSER_NONE
-					? NULL
-					: closer_name((enum closer)session->closer),
+		.first_closer =
+			session->closer == CLOSER_NONE ? NULL : closer_name(session->closer),
 		.detector = detector < DETECTORS ? detector_name(detector) : NULL,
 		.detail = relay->error == 0 ? NULL : strerrordesc_np(-relay->error),
-		.half_closed_ms =
-			ms_between(session->half_closed_us, or_else(session->closing_us, now_us)),
-		.connect_ms =
-			ms_between(session->accepted_us, or_else(session->connected_us, now_us)),
-		.total_ms = ms_between(session->accepted_us, now_us),
+		.half_closed_ms = ms_between(session_half_closed_us(session),
+					     or_else(session_closing_us(session), now_us)),
+		.connect_ms = ms_between(accepted_us, or_else(connected_us, now_us)),
+		.total_ms = ms_between(accepted_us, now_us),
 		.connects = session->connects,
 	};
 
 	for (int side = CLIENT; side < SIDES; side++) {
 		const struct flow *flow = &session->flows[side];
 
-		line.peers[side] = session->peers[side];
+		line.peers[side] = relay_peer(relay, (enum side)side);
 		line.locals[side] = local_of(&session->legs[side]);
 		line.bytes[side] = flow->bytes;
 		line.flow_ms[side] =
-			ms_between(session->connected_us, or_else(flow->ended_us, now_us));
+			ms_between(connected_us, or_else(moment_us(flow->ended), now_us));
 	}
 	return line;
 }
@@ -84,6 +84,7 @@ static void count_end(const struct relay *relay)
 	const struct session *session = &relay->session;
 	struct counters *counters = counters_of(relay);
 	int64_t now_us = relay->relays->now_us;
+	int64_t half_closed_us = session_half_closed_us(session);
 
 	counters_end(counters, (enum session_state)relay->counted, (enum ending)session->ending);
 	for (int side = CLIENT; side < SIDES; side++)
@@ -92,14 +93,14 @@ static void count_end(const struct relay *relay)
 				     COUNTER_DEAD + (unsigned)side * DETECTORS +
 					     session->legs[side].detector,
 				     1);
-	if (session->connected_us != 0 && session->legs[CLIENT].loss == LOSS_RESET)
+	if (session->is_connected && session->legs[CLIENT].loss == LOSS_RESET)
 		counters_add(counters, COUNTER_RESETS + CLIENT, 1);
 	if (session->legs[SERVER].loss == LOSS_RESET)
 		counters_add(counters, COUNTER_RESETS + SERVER, 1);
-	counters_observe(counters, HISTOGRAM_SESSION, now_us - session->accepted_us);
-	if (session->half_closed_us != 0)
+	counters_observe(counters, HISTOGRAM_SESSION, now_us - moment_us(session->accepted));
+	if (half_closed_us != 0)
 		counters_observe(counters, HISTOGRAM_HALF_CLOSED,
-				 or_else(session->closing_us, now_us) - session->half_closed_us);
+				 or_else(session_closing_us(session), now_us) - half_closed_us);
 }
 
 /* Before anything is told: who reads of the end in the log finds the sockets closed. */

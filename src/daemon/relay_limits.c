@@ -62,7 +62,7 @@ static struct half_closed *half_closed_of(const struct relay *relay)
 /* Since when nothing has come of it: as the deadline half_closed counts. */
 static int64_t silent_since_us(const struct session *session)
 {
-	return later(session_progress_us(session), session->half_closed_us);
+	return later(session_progress_us(session), session_half_closed_us(session));
 }
 
 static int64_t ask(void *context, uint64_t id)
@@ -262,7 +262,7 @@ void relay_limits_step(struct relay *relay)
 	const struct session *session = &relay->session;
 	bool is_half_closed;
 
-	if (relay->is_embryonic && session->connected_us != 0 && session->has_spoken)
+	if (relay->is_embryonic && session->is_connected && session->has_spoken)
 		leave_embryonic(relay);
 	if (relay->route->listener->max_half_closed == 0)
 		return;

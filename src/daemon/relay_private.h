@@ -54,6 +54,7 @@ struct relay {
 	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
 	struct relay *next_pending;
 	struct relay *next_dead;
+	uint8_t address; /* of the server's: the one that was tried last */
 	uint8_t counted; /* enum session_state that it counts in now */
 	bool is_pending;
 	bool is_dead;
@@ -80,7 +81,7 @@ static inline int64_t log_every_us(const struct relay *relay)
 
 static inline bool is_unix(const struct relay *relay, enum side side)
 {
-	return relay->session.peers[side].family == ENDPOINT_UNIX;
+	return relay->session.legs[side].is_unix;
 }
 
 /* One socket of a session more, or less. */
@@ -171,6 +172,9 @@ int64_t relay_probe_next_us(const struct relay *relay);
 void relay_probe_on_timer(struct relay *relay);
 
 /* relay_connect.c */
+
+/* A side's address. The server's, while it is being connected to, is the one that is tried. */
+struct endpoint relay_peer(const struct relay *relay, enum side side);
 
 /* Starts to connect to the next server, or gives the session up when there is none. */
 void relay_start_attempt(struct relay *relay);

@@ -139,8 +139,8 @@ static int64_t send_due_us(const struct relay *relay, enum side target)
 	const struct session *session = &relay->session;
 	const struct relay_probe *next = &relay->probes->sides[target];
 	int64_t interval_us = settings_of(relay, target)->interval_us;
-	int64_t moved_us =
-		later(session->flows[CLIENT].progress_us, session->flows[SERVER].progress_us);
+	int64_t moved_us = later(moment_us(session->flows[CLIENT].progressed),
+				 moment_us(session->flows[SERVER].progressed));
 
 	return later(later(moved_us, next->answered_us), next->tried_us) + interval_us -
 	       jitter_us(relay, next, interval_us);

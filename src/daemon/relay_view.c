@@ -60,6 +60,7 @@ void relay_view(const struct relay *relay, bool is_brief, struct session_view *r
 	ret_view->is_sparing_alive = policy_of(relay)->is_sparing_alive;
 	ret_view->is_brief = is_brief;
 	for (enum side side = CLIENT; side < SIDES; side++) {
+		ret_view->peers[side] = relay_peer(relay, side);
 		if (!is_unix(relay, side))
 			ret_view->dead_after_us[side] = policy_of(relay)->dead_after_us[side];
 		if (is_brief)
@@ -71,9 +72,12 @@ void relay_view(const struct relay *relay, bool is_brief, struct session_view *r
 
 static int64_t half_closed_for(const struct session *session, int64_t now_us)
 {
-	if (session->half_closed_us == 0)
+	int64_t half_closed_us = session_half_closed_us(session);
+	int64_t closing_us = session_closing_us(session);
+
+	if (half_closed_us == 0)
 		return -1;
-	return (session->closing_us != 0 ? session->closing_us : now_us) - session->half_closed_us;
+	return (closing_us != 0 ? closing_us : now_us) - half_closed_us;
 }
 
 void relay_note_end(const struct relay *relay, struct ended_view *ret_view)
@@ -81,20 +85,20 @@ void relay_note_end(const struct relay *relay, struct ended_view *ret_view)
 	const struct session *session = &relay->session;
 	const struct route *route = relay->route;
 	int64_t now_us = relay->relays->now_us;
+	int64_t accepted_us = moment_us(session->accepted);
 
 	*ret_view = (struct ended_view){
 		.id = session->id,
 		.ended_us = now_us,
-		.lived_us = now_us - session->accepted_us,
+		.lived_us = now_us - accepted_us,
 		.half_closed_us = half_closed_for(session, now_us),
-		.connect_us = session->connected_us != 0
-				      ? session->connected_us - session->accepted_us
-				      : -1,
+		.connect_us =
+			session->is_connected ? session_connected_us(session) - accepted_us : -1,
 		.listener = route->tally->name,
 		.pool = route->pool->name,
 		.server_name = pool_server_name(route->pool, relay->server),
 		.bytes = { session->flows[CLIENT].bytes, session->flows[SERVER].bytes },
-		.peers = { session->peers[CLIENT], session->peers[SERVER] },
+		.peers = { relay_peer(relay, CLIENT), relay_peer(relay, SERVER) },
 		.error = relay->error,
 		.connects = session->connects,
 		.ending = session->ending,

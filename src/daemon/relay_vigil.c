@@ -65,7 +65,8 @@ bool relay_is_alive(const struct relay *relay, enum side side)
 static int64_t keep_due_us(const struct relay *relay, enum side side)
 {
 	const struct session *session = &relay->session;
-	int64_t since_us = side == CLIENT ? session->accepted_us : session->connected_us;
+	int64_t since_us =
+		side == CLIENT ? moment_us(session->accepted) : session_connected_us(session);
 	int64_t dead_after_us = policy_of(relay)->dead_after_us[side];
 
 	if (dead_after_us == 0 || relay->is_kept[side] || since_us == 0 || is_unix(relay, side))

@@ -19,12 +19,21 @@
 /* Batches of events taken from the poller in one callback. */
 #define READINESS_BATCHES 4
 
+/* When monotonic_us() is 0, a second before main(): no time that is taken is "never". */
+static int64_t clock_zero_us;
+
 int64_t monotonic_us(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - clock_zero_us;
+}
+
+/* Before there are threads, which then just read it. */
+static __attribute__((constructor)) void start_clock(void)
+{
+	clock_zero_us = monotonic_us() - 1000000;
 }
 
 /* Gives back what a session was counted with when it was accepted. */
@@ -189,7 +198,8 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	session_init(&relay->session, relays->next_id, relays->now_us);
 	relays->next_id += relays->id_step;
 	relay->session.legs[CLIENT].fd = fd;
-	relay->session.peers[CLIENT] = endpoint_of(peer);
+	relay->session.client = endpoint_of(peer);
+	relay->session.legs[CLIENT].is_unix = relay->session.client.family == ENDPOINT_UNIX;
 	relay->sides[CLIENT].is_writable = true;
 	relay->route = route;
 	relay->relays = relays;

@@ -67,14 +67,14 @@ static bool wants(const struct survey_filter *filter, const struct relay *relay)
 
 	if (filter->states != 0 && !(filter->states & 1U << session_state(session)))
 		return false;
-	if (relay->relays->now_us - session->accepted_us < filter->min_age_us)
+	if (relay->relays->now_us - moment_us(session->accepted) < filter->min_age_us)
 		return false;
 	if (!is_called(route->tally->name, filter->listener) ||
 	    !is_called(route->pool->name, filter->pool) ||
 	    !is_called(pool_server_name(route->pool, relay->server), filter->server))
 		return false;
 	if (filter->client.family != ENDPOINT_NONE &&
-	    !endpoint_is_within(&session->peers[CLIENT], &filter->client, filter->client_prefix))
+	    !endpoint_is_within(&session->client, &filter->client, filter->client_prefix))
 		return false;
 	return filter->ending_within_us == 0 || is_ending_within(relay, filter->ending_within_us);
 }

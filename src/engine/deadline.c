@@ -113,15 +113,17 @@ static int64_t look_distance_us(const struct search *search, int64_t last_us)
 {
 	const struct session *session = search->session;
 	int64_t longest_us = LOOK_UNBOUND_US;
-	int64_t moved_us =
-		later(session->flows[CLIENT].progress_us, session->flows[SERVER].progress_us);
-	int64_t quiet_us = last_us - later(moved_us, session->closing_us);
+	int64_t moved_us;
+	int64_t quiet_us;
 
 	if (search->shortest_us > 0)
 		longest_us = bounded(search->shortest_us / LOOKS,
 				     earlier(LOOK_MIN_US, search->shortest_us / 4), LOOK_MAX_US);
 	if (session->phase != SESSION_CUTTING)
 		return longest_us;
+	moved_us = later(moment_us(session->flows[CLIENT].progressed),
+			 moment_us(session->flows[SERVER].progressed));
+	quiet_us = last_us - later(moved_us, session_closing_us(session));
 	if (quiet_us / 2 < longest_us)
 		return later(quiet_us / 2, LOOK_AT_ONCE_US);
 	return longest_us;
@@ -132,8 +134,9 @@ static void consider_looks(struct search *search, bool is_needed)
 	const struct session *session = search->session;
 
 	for (int side = CLIENT; side < SIDES && is_needed && search->has_looks; side++) {
-		int64_t last_us = later(session->legs[side].looked_us,
-					session->flows[other((enum side)side)].progress_us);
+		const struct flow *towards = &session->flows[other((enum side)side)];
+		int64_t last_us = later(moment_us(session->legs[side].looked),
+					moment_us(towards->progressed));
 
 		if (session_is_outstanding(session, (enum side)side))
 			take_if_earlier(search, DEADLINE_LOOK,
@@ -149,7 +152,7 @@ static void consider_vigil(struct search *search)
 	for (int side = CLIENT; side < SIDES && search->has_looks; side++) {
 		int64_t dead_after_us = search->policy->dead_after_us[side];
 
-		if (dead_after_us > 0 && session->peers[side].family != ENDPOINT_UNIX &&
+		if (dead_after_us > 0 && !session->legs[side].is_unix &&
 		    session_is_outstanding(session, (enum side)side))
 			take_if_earlier(search, DEADLINE_LOOK,
 					vigil_due_us(session, (enum side)side, dead_after_us));
@@ -158,9 +161,9 @@ static void consider_vigil(struct search *search)
 
 static void search_connecting(struct search *search)
 {
-	consider(search, DEADLINE_CONNECT, search->session->attempted_us);
+	consider(search, DEADLINE_CONNECT, moment_us(search->session->attempted_or_connected));
 	if (!search->session->has_spoken)
-		consider(search, DEADLINE_FIRST_BYTE, search->session->accepted_us);
+		consider(search, DEADLINE_FIRST_BYTE, moment_us(search->session->accepted));
 }
 
 /* Since when a sink has taken nothing. What the kernel holds for it tells, where something is
@@ -168,11 +171,11 @@ static void search_connecting(struct search *search)
 static int64_t stalled_since(const struct session *session, enum side sink)
 {
 	const struct leg *leg = &session->legs[sink];
-	int64_t since_us = later(leg->waiting_us, leg->acked_us);
+	int64_t since_us = later(moment_us(leg->waiting), moment_us(leg->gained));
 
 	if (session_is_outstanding(session, sink))
 		return since_us;
-	return later(since_us, session->flows[other(sink)].progress_us);
+	return later(since_us, moment_us(session->flows[other(sink)].progressed));
 }
 
 /* Bytes wait for a reader, in finback or in the kernel. */
@@ -195,14 +198,16 @@ static void search_relaying(struct search *search)
 	int64_t progress_us = session_progress_us(session);
 
 	if (!session->has_spoken)
-		consider(search, DEADLINE_FIRST_BYTE, session->accepted_us);
+		consider(search, DEADLINE_FIRST_BYTE, moment_us(session->accepted));
 	search_stall(search);
-	if (session->half_closed_us == 0) {
-		consider_progress(search, DEADLINE_IDLE, later(progress_us, session->spared_us));
+	if (!session->has_half_closed) {
+		consider_progress(search, DEADLINE_IDLE,
+				  later(progress_us, session_spared_us(session)));
 	} else {
-		consider(search, DEADLINE_HALF_CLOSED_MAX, session->half_closed_us);
-		consider_progress(search, DEADLINE_HALF_CLOSED,
-				  later(progress_us, session->half_closed_us));
+		int64_t half_closed_us = session_half_closed_us(session);
+
+		consider(search, DEADLINE_HALF_CLOSED_MAX, half_closed_us);
+		consider_progress(search, DEADLINE_HALF_CLOSED, later(progress_us, half_closed_us));
 	}
 	consider_looks(search, search->shortest_us > 0);
 	consider_vigil(search);
@@ -212,9 +217,10 @@ static void search_relaying(struct search *search)
  * end: that FIN goes on then, and lingers from then on. */
 static int64_t lingering_since(const struct session *session)
 {
-	int64_t ended_us = later(session->flows[CLIENT].ended_us, session->flows[SERVER].ended_us);
+	int64_t ended_us = later(moment_us(session->flows[CLIENT].ended),
+				 moment_us(session->flows[SERVER].ended));
 
-	return later(later(session_progress_us(session), session->closing_us), ended_us);
+	return later(later(session_progress_us(session), session_closing_us(session)), ended_us);
 }
 
 static void search_closing(struct search *search)
@@ -244,7 +250,7 @@ static struct deadline_at run(struct search *search)
 		return search->next;
 	}
 	if (!session->is_discarding) /* it may be what ended the session */
-		consider(search, DEADLINE_SESSION, session->accepted_us);
+		consider(search, DEADLINE_SESSION, moment_us(session->accepted));
 	return search->next;
 }
 

@@ -15,6 +15,8 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "acks.h"
+
 typedef void handler(struct session *session, const struct fact *fact, int64_t now_us);
 
 static void finish(struct session *session, enum ending ending)
@@ -27,7 +29,7 @@ static void finish(struct session *session, enum ending ending)
 static void note_closer(struct session *session, enum closer closer)
 {
 	if (session->closer == CLOSER_NONE)
-		session->closer = (uint8_t)closer;
+		session->closer = closer;
 }
 
 static enum closer closer_of(enum side side)
@@ -40,26 +42,10 @@ static void wish(struct session *session, unsigned wishes)
 	session->wishes = (uint8_t)(session->wishes | wishes);
 }
 
-/* How much of what the other side sent, its FIN included, went to `side`, modulo 2^32. */
-static uint32_t written_to(const struct session *session, enum side side)
+static bool are_both_open(const struct session *session)
 {
-	const struct flow *towards = &session->flows[other(side)];
-
-	return (uint32_t)(towards->bytes - towards->held) + session->legs[side].has_fin_sent;
-}
-
-/* Something more goes towards `side`, of which `count` bytes are counted as written already. The
- * looks that follow it may be due before what is armed. */
-static void await_ack(struct session *session, enum side side, uint32_t count, int64_t now_us)
-{
-	struct leg *leg = &session->legs[side];
-
-	if (!leg->is_acked)
-		return;
-	leg->is_acked = leg->is_looked = leg->is_judged = false;
-	leg->waiting_us = now_us;
-	leg->before = written_to(session, side) - count;
-	wish(session, WISH_REARM);
+	return session->flows[CLIENT].state == FLOW_OPEN &&
+	       session->flows[SERVER].state == FLOW_OPEN;
 }
 
 /* Gives one event to the flow from `side` and keeps the wish it raises. */
@@ -71,7 +57,7 @@ static void step_flow(struct session *session, enum side side, enum flow_event e
 	switch (flow_step(flow, event)) {
 	case FLOW_SEND_FIN:
 		session->legs[other(side)].has_fin_sent = true;
-		await_ack(session, other(side), 1, now_us);
+		acks_await(session, other(side), 1, now_us);
 		wish(session, WISH_FIN(other(side)));
 		break;
 	case FLOW_DISCARD:
@@ -96,7 +82,7 @@ static void settle(struct session *session, enum side side, int64_t now_us)
 /* The source of a flow ended or was cut off. */
 static void end_flow(struct session *session, enum side side, enum flow_event event, int64_t now_us)
 {
-	session->flows[side].ended_us = now_us;
+	session->flows[side].ended = moment_of(now_us);
 	step_flow(session, side, event, now_us);
 	settle(session, side, now_us);
 	wish(session, WISH_REARM);
@@ -108,20 +94,15 @@ static void lose_sink(struct session *session, enum side sink, int64_t now_us)
 	struct flow *towards = &session->flows[other(sink)];
 
 	if (!flow_has_ended(towards))
-		towards->ended_us = now_us;
+		towards->ended = moment_of(now_us);
 	step_flow(session, other(sink), FLOW_SINK_LOST, now_us);
 }
 
 static void enter_last_phase(struct session *session, enum session_phase phase, int64_t now_us)
 {
 	session->phase = (uint8_t)phase;
-	session->closing_us = now_us;
+	session->spared_or_closing = moment_of(now_us);
 	wish(session, WISH_REARM | WISH_LOOK);
-}
-
-static bool is_connected(const struct session *session)
-{
-	return session->connected_us != 0;
 }
 
 /* In CLOSING: nothing more is to come from this side, or to be acknowledged by it. */
@@ -129,7 +110,7 @@ static bool leg_is_done(const struct session *session, enum side side)
 {
 	const struct leg *leg = &session->legs[side];
 
-	if (side == SERVER && !is_connected(session))
+	if (side == SERVER && !session->is_connected)
 		return true;
 	return leg->has_fin_read && leg->has_fin_sent && leg->is_acked;
 }
@@ -174,8 +155,8 @@ static void note_loss(struct session *session, const struct fact *fact)
 {
 	struct leg *leg = &session->legs[fact->side];
 
-	leg->loss = (uint8_t)fact->loss;
-	leg->detector = (uint8_t)fact->detector;
+	leg->loss = fact->loss;
+	leg->detector = fact->detector;
 	leg->is_after_fin = fact->is_after_fin;
 	if (session->ending == ENDING_NONE)
 		session->ending = (uint8_t)ending_of_loss(fact->side, fact->loss);
@@ -194,8 +175,10 @@ static void on_connected(struct session *session, const struct fact *fact, int64
 {
 	(void)fact;
 	session->phase = SESSION_RELAYING;
-	session->connected_us = now_us;
-	session->flows[CLIENT].progress_us = session->flows[SERVER].progress_us = now_us;
+	session->is_connected = true;
+	session->attempted_or_connected = moment_of(now_us);
+	session->flows[CLIENT].progressed = session->flows[SERVER].progressed =
+		session->attempted_or_connected;
 	wish(session, WISH_REARM);
 	if (session->legs[CLIENT].loss != LOSS_NONE)
 		start_cutting(session, CLIENT, now_us);
@@ -222,7 +205,7 @@ static void on_read(struct session *session, const struct fact *fact, int64_t no
 	assert(flow->state == FLOW_OPEN);
 	flow->bytes += fact->count;
 	flow->held += fact->count;
-	flow->progress_us = now_us;
+	flow->progressed = moment_of(now_us);
 	if (fact->side == CLIENT)
 		session->has_spoken = true;
 }
@@ -233,12 +216,19 @@ static void on_wrote(struct session *session, const struct fact *fact, int64_t n
 
 	assert(fact->count <= flow->held);
 	flow->held -= fact->count;
-	flow->progress_us = now_us;
-	await_ack(session, other(fact->side), fact->count, now_us);
+	flow->progressed = moment_of(now_us);
+	acks_await(session, other(fact->side), fact->count, now_us);
 	if (flow->held == 0 && flow_has_ended(flow)) {
 		settle(session, fact->side, now_us);
 		wish(session, WISH_LOOK | WISH_REARM);
 	}
+}
+
+/* The first flow is about to end: it was spared for the last time, and is not closing yet. */
+static void half_close(struct session *session)
+{
+	session->has_half_closed = true;
+	session->spared_or_closing = moment_of(0);
 }
 
 static void on_ended(struct session *session, const struct fact *fact, int64_t now_us)
@@ -247,8 +237,8 @@ static void on_ended(struct session *session, const struct fact *fact, int64_t n
 	if (fact->side == CLIENT)
 		session->has_spoken = true;
 	note_closer(session, closer_of(fact->side));
-	if (session->half_closed_us == 0)
-		session->half_closed_us = now_us;
+	if (!session->has_half_closed)
+		half_close(session);
 	end_flow(session, fact->side, FLOW_SOURCE_ENDED, now_us);
 	if (flow_has_ended(&session->flows[other(fact->side)]))
 		enter_last_phase(session, SESSION_CLOSING, now_us);
@@ -307,35 +297,21 @@ static void on_exhausted(struct session *session, const struct fact *fact, int64
 
 static void on_acked(struct session *session, const struct fact *fact, int64_t now_us)
 {
-	struct leg *leg = &session->legs[fact->side];
-	/* A probe's acknowledgement is no progress of the session's. */
-	uint32_t acked =
-		written_to(session, fact->side) - session_sent_of(session, fact->side, fact->count);
-
-	/* Only against an earlier look can progress be told: a first one finds what it finds. */
-	if (leg->is_looked && acked != leg->acked)
-		leg->acked_us = now_us;
-	leg->acked = acked;
-	leg->looked_us = now_us;
-	if (fact->is_judged)
-		leg->vigil = fact->vigil;
-	leg->is_judged |= fact->is_judged;
-	leg->is_acked = fact->count == 0;
-	leg->is_looked = !leg->is_acked;
-	if (leg->is_acked)
+	if (acks_look(session, fact, now_us))
 		advance(session);
 }
 
 static void on_injected(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	assert(session->legs[fact->side].is_acked);
-	await_ack(session, fact->side, 0, now_us);
+	acks_await(session, fact->side, 0, now_us);
 }
 
 static void on_spared(struct session *session, const struct fact *fact, int64_t now_us)
 {
 	(void)fact;
-	session->spared_us = now_us;
+	assert(are_both_open(session));
+	session->spared_or_closing = moment_of(now_us);
 	wish(session, WISH_REARM);
 }
 
@@ -344,7 +320,7 @@ static void on_spared(struct session *session, const struct fact *fact, int64_t 
 static void end_gently(struct session *session, int64_t now_us)
 {
 	session->is_discarding = true;
-	if (!is_connected(session)) {
+	if (!session->is_connected) {
 		lose_sink(session, SERVER, now_us);
 		session->wishes &= (uint8_t)~WISH_NEXT_SERVER;
 		wish(session, WISH_ABANDON_SERVER);
@@ -415,8 +391,8 @@ void session_init(struct session *session, uint64_t id, int64_t now_us)
 {
 	*session = (struct session){
 		.id = id,
-		.accepted_us = now_us,
-		.attempted_us = now_us,
+		.accepted = moment_of(now_us),
+		.attempted_or_connected = moment_of(now_us),
 		.legs = { [CLIENT] = { .fd = -1, .is_acked = true },
 			  [SERVER] = { .fd = -1, .is_acked = true } },
 		.wishes = WISH_REARM,
@@ -426,7 +402,7 @@ void session_init(struct session *session, uint64_t id, int64_t now_us)
 void session_attempt(struct session *session, uint16_t connects, int64_t now_us)
 {
 	assert(session->phase == SESSION_CONNECTING);
-	session->attempted_us = now_us;
+	session->attempted_or_connected = moment_of(now_us);
 	session->connects = connects;
 	wish(session, WISH_REARM);
 }
@@ -459,7 +435,7 @@ bool session_wants_read(const struct session *session, enum side side)
 bool session_wants_discard(const struct session *session, enum side side)
 {
 	return session->is_discarding && session->phase == SESSION_CLOSING &&
-	       !session->legs[side].has_fin_read && (side == CLIENT || is_connected(session));
+	       !session->legs[side].has_fin_read && (side == CLIENT || session->is_connected);
 }
 
 bool session_wants_write(const struct session *session, enum side side)
@@ -467,30 +443,41 @@ bool session_wants_write(const struct session *session, enum side side)
 	return session->flows[other(side)].held > 0 && session->phase != SESSION_OVER;
 }
 
-bool session_is_outstanding(const struct session *session, enum side side)
-{
-	const struct leg *leg = &session->legs[side];
-
-	return !leg->is_acked && leg->loss == LOSS_NONE;
-}
-
-bool session_is_awaited(const struct session *session, enum side side)
-{
-	return session_is_outstanding(session, side) &&
-	       written_to(session, side) != session->legs[side].before;
-}
-
-uint32_t session_sent_of(const struct session *session, enum side side, uint32_t count)
-{
-	uint32_t since = written_to(session, side) - session->legs[side].before;
-
-	return count < since ? count : since;
-}
-
 int64_t session_progress_us(const struct session *session)
 {
-	return later(later(session->flows[CLIENT].progress_us, session->flows[SERVER].progress_us),
-		     later(session->legs[CLIENT].acked_us, session->legs[SERVER].acked_us));
+	const struct flow *flows = session->flows;
+	const struct leg *legs = session->legs;
+
+	return later(
+		later(moment_us(flows[CLIENT].progressed), moment_us(flows[SERVER].progressed)),
+		later(moment_us(legs[CLIENT].gained), moment_us(legs[SERVER].gained)));
+}
+
+int64_t session_connected_us(const struct session *session)
+{
+	return session->is_connected ? moment_us(session->attempted_or_connected) : 0;
+}
+
+int64_t session_half_closed_us(const struct session *session)
+{
+	int64_t client_us = moment_us(session->flows[CLIENT].ended);
+	int64_t server_us = moment_us(session->flows[SERVER].ended);
+
+	if (!session->has_half_closed)
+		return 0;
+	/* What ended or was cut after it was not before it. */
+	return client_us == 0 || server_us == 0 ? client_us + server_us
+						: earlier(client_us, server_us);
+}
+
+int64_t session_closing_us(const struct session *session)
+{
+	return are_both_open(session) ? 0 : moment_us(session->spared_or_closing);
+}
+
+int64_t session_spared_us(const struct session *session)
+{
+	return are_both_open(session) ? moment_us(session->spared_or_closing) : 0;
 }
 
 enum session_state session_state(const struct session *session)

@@ -35,8 +35,8 @@ uint8_t vigil_next(const struct vitals *vitals, int64_t dead_after_us, int64_t n
  * living one. */
 static int64_t first_due_us(const struct session *session, enum side side, int64_t dead_after_us)
 {
-	int64_t waiting_us = session->legs[side].waiting_us;
-	int64_t due_us = session->flows[side].progress_us + dead_after_us;
+	int64_t waiting_us = moment_us(session->legs[side].waiting);
+	int64_t due_us = moment_us(session->flows[side].progressed) + dead_after_us;
 	int64_t earliest_us = waiting_us + dead_after_us / VIGIL_PARTS;
 	int64_t latest_us = waiting_us + dead_after_us / VIGIL_PARTS * QUARTER;
 
@@ -47,7 +47,7 @@ int64_t vigil_due_us(const struct session *session, enum side side, int64_t dead
 {
 	const struct leg *leg = &session->legs[side];
 	int64_t part_us = dead_after_us / VIGIL_PARTS;
-	int64_t looked = leg->looked_us / part_us;
+	int64_t looked = moment_us(leg->looked) / part_us;
 
 	if (!leg->is_judged)
 		return first_due_us(session, side, dead_after_us);

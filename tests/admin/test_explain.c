@@ -651,8 +651,11 @@ static void view_of(const struct example *example, struct session_view *ret_view
 		.tcp = { example->tcp[CLIENT], example->tcp[SERVER] },
 	};
 	play_all(&ret_view->session, example->script);
-	ret_view->session.peers[CLIENT] = address_of(example, CLIENT);
-	ret_view->session.peers[SERVER] = address_of(example, SERVER);
+	for (enum side side = CLIENT; side < SIDES; side++) {
+		ret_view->peers[side] = address_of(example, side);
+		ret_view->session.legs[side].is_unix =
+			ret_view->peers[side].family == ENDPOINT_UNIX;
+	}
 	ret_view->ending = deadline_ending_next(&ret_view->session, &policy);
 }
 
@@ -755,7 +758,7 @@ static void an_address_with_a_zone(void **state)
 
 	(void)state;
 	view_of(&examples[1], &view);
-	view.session.peers[SERVER] = (struct endpoint){
+	view.peers[SERVER] = (struct endpoint){
 		.family = ENDPOINT_IPV6, .port = 9000, .scope = 1, .ip = { 0xfe, 0x80, [15] = 5 }
 	};
 	explain_session(&view, text);
@@ -764,6 +767,9 @@ static void an_address_with_a_zone(void **state)
 
 /* ---- views that nobody ever saw -----------------------------------------------------------------
  */
+
+/* The last that a record can tell: then any time may have been before. */
+#define LAST_US ((INT64_C(1) << 48) - 1)
 
 static uint64_t seed = 7;
 
@@ -783,9 +789,14 @@ static uint64_t some(void)
 	return value % 4 == 0 ? 0 : value >> value % 64;
 }
 
-static int64_t moment(void)
+static int64_t some_us(void)
 {
-	return any() % 8 == 0 ? 0 : NOW_US - (int64_t)(some() >> 16);
+	return any() % 8 == 0 ? 0 : LAST_US - (int64_t)(some() >> 16);
+}
+
+static struct moment some_moment(void)
+{
+	return moment_of(some_us());
 }
 
 static bool maybe(void)
@@ -796,8 +807,8 @@ static bool maybe(void)
 static void invent_flow(struct flow *flow)
 {
 	*flow = (struct flow){
-		.progress_us = moment(),
-		.ended_us = moment(),
+		.progressed = some_moment(),
+		.ended = some_moment(),
 		.bytes = some(),
 		.held = (uint32_t)some(),
 		.state = (uint8_t)(any() % FLOW_STATES),
@@ -808,21 +819,22 @@ static void invent_side(struct session_view *view, enum side side)
 {
 	invent_flow(&view->session.flows[side]);
 	view->session.legs[side] = (struct leg){
-		.waiting_us = moment(),
-		.acked_us = moment(),
-		.loss = (uint8_t)(any() % 3),
-		.detector = (uint8_t)(any() % (DETECTORS + 1)),
+		.waiting = some_moment(),
+		.gained = some_moment(),
+		.loss = (enum loss)(any() % 3),
+		.detector = (enum detector)(any() % (DETECTORS + 1)),
 		.is_after_fin = maybe(),
 		.has_fin_read = maybe(),
 		.has_fin_sent = maybe(),
 		.is_acked = maybe(),
 		.before = (uint32_t)some(),
 	};
-	view->session.peers[side].family = (uint8_t)(any() % 4);
+	view->peers[side].family = (uint8_t)(any() % 4);
+	view->session.legs[side].is_unix = view->peers[side].family == ENDPOINT_UNIX;
 	view->dead_after_us[side] = maybe() ? 0 : (int64_t)(some() >> 20);
 	view->probes[side] = (struct probe_view){
-		.due_us = NOW_US + (int64_t)(some() >> 16) - 1,
-		.sent_us = moment(),
+		.due_us = LAST_US + (int64_t)(some() >> 16) - 1,
+		.sent_us = some_us(),
 		.mode = (uint8_t)(any() % PROBE_MODES),
 		.is_on = maybe(),
 		.is_fatal = maybe(),
@@ -841,24 +853,24 @@ static void invent_side(struct session_view *view, enum side side)
 static void invent(struct session_view *view)
 {
 	memset(view, 0, sizeof *view);
-	view->now_us = NOW_US;
+	view->now_us = LAST_US;
 	view->server_name = maybe() ? "a server with a name that is far too long to be shown whole,"
 				      " whoever thought of it"
 				    : NULL;
 	view->is_brief = any() % 4 == 0;
 	view->is_retrying = maybe();
 	view->is_sparing_alive = maybe();
-	view->session.spared_us = moment();
 	view->session.phase = (uint8_t)(any() % SESSION_PHASES);
 	view->session.ending = (uint8_t)(any() % ENDINGS);
 	view->session.connects = (uint16_t)some();
-	view->session.attempted_us = moment();
-	view->session.connected_us = moment();
-	view->session.closing_us = moment();
+	view->session.is_connected = maybe();
+	view->session.has_half_closed = maybe();
+	view->session.attempted_or_connected = some_moment();
+	view->session.spared_or_closing = some_moment();
 	view->session.is_discarding = maybe();
 	view->session.has_spoken = maybe();
 	view->ending.deadline = (enum deadline)(any() % (DEADLINE_NONE + 1));
-	view->ending.at_us = NOW_US + (int64_t)(some() >> 16) - 1;
+	view->ending.at_us = LAST_US + (int64_t)(some() >> 16) - 1;
 	invent_side(view, CLIENT);
 	invent_side(view, SERVER);
 }

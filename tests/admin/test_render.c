@@ -121,17 +121,18 @@ static struct session_view half_closed(void)
 	struct session *session = &view.session;
 
 	session_init(session, 42, NOW - 301500000);
-	session->connected_us = NOW - 301 * S;
-	session->half_closed_us = NOW - 42 * S;
-	session->flows[CLIENT] = (struct flow){ .progress_us = NOW - 43 * S,
-						.ended_us = NOW - 42 * S,
+	session->is_connected = true;
+	session->attempted_or_connected = moment_of(NOW - 301 * S);
+	session->has_half_closed = true;
+	session->flows[CLIENT] = (struct flow){ .progressed = moment_of(NOW - 43 * S),
+						.ended = moment_of(NOW - 42 * S),
 						.bytes = 123,
 						.held = 7,
 						.state = FLOW_DRAINING };
 	session->flows[SERVER] =
-		(struct flow){ .progress_us = NOW - 41250001, .bytes = 4567890123 };
-	session->peers[CLIENT] = endpoint("10.1.2.3:5000");
-	session->peers[SERVER] = endpoint("[2001:db8::5]:9000");
+		(struct flow){ .progressed = moment_of(NOW - 41250001), .bytes = 4567890123 };
+	view.peers[CLIENT] = endpoint("10.1.2.3:5000");
+	view.peers[SERVER] = endpoint("[2001:db8::5]:9000");
 	session->connects = 2;
 	session->phase = SESSION_RELAYING;
 	session->closer = CLOSER_CLIENT;
@@ -311,7 +312,7 @@ static void what_there_is_none_of_is_null(void **state)
 
 	(void)state;
 	session_init(&view.session, 1, NOW - 1500000);
-	view.session.peers[CLIENT].family = ENDPOINT_UNIX;
+	view.peers[CLIENT].family = ENDPOINT_UNIX;
 	view.locals[CLIENT].family = ENDPOINT_UNIX;
 	view.ending.deadline = DEADLINE_NONE;
 	assert_session(&view, members, COUNT(members));
@@ -364,7 +365,7 @@ static void half_closed_time_stands_still_when_closing(void **state)
 
 	(void)state;
 	view.session.phase = SESSION_CLOSING;
-	view.session.closing_us = NOW - 10 * S;
+	view.session.spared_or_closing = moment_of(NOW - 10 * S);
 	view.session.closer = CLOSER_FINBACK;
 	assert_session(&view, members, COUNT(members));
 }
@@ -384,12 +385,12 @@ static void spans_are_never_negative(void **state)
 	struct session_view view = half_closed();
 
 	(void)state;
-	view.session.legs[CLIENT].acked_us = NOW - 2 * S;
+	view.session.legs[CLIENT].gained = moment_of(NOW - 2 * S);
 	view.ending.at_us = NOW - 1;
 	view.probes[SERVER].due_us = NOW - 1;
-	view.session.flows[SERVER].progress_us = NOW - 3 * S;
+	view.session.flows[SERVER].progressed = moment_of(NOW - 3 * S);
 	assert_session(&view, passed, COUNT(passed));
-	view.session.flows[SERVER].progress_us = NOW + 5;
+	view.session.flows[SERVER].progressed = moment_of(NOW + 5);
 	assert_session(&view, to_come, COUNT(to_come));
 }
 

@@ -190,16 +190,17 @@ static int settle(int *fd)
  * it: -EAGAIN, -ENOENT. `path` gets the servers that were tried. */
 static int try_all(struct pool_attempt *attempt, int *fd, char *path)
 {
-	struct endpoint peer;
+	uint8_t address;
 
 	for (int i = 0; i < SERVERS_MAX * ADDRESSES_MAX + 1; i++) {
-		int result = pool_attempt_next(attempt, fd, &peer);
+		int result = pool_attempt_next(attempt, fd, &address);
 
 		if (result == -EAGAIN || result == -ENOENT)
 			return result;
 		assert_in_range(result + EINPROGRESS, 0, EINPROGRESS);
 		*path++ = (char)('a' + attempt->server);
 		*path = '\0';
+		assert_int_equal(address, attempt->address);
 		result = settle(fd);
 		if (result == 0) {
 			pool_attempt_connected(attempt);
@@ -241,16 +242,39 @@ static void the_peer_is_told(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer = { 0 };
+	struct endpoint peer;
+	uint8_t address = 9;
 	int fd = -1;
 
 	(void)state;
 	OPEN(&site, LISTENS);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
-	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &address) + EINPROGRESS, 0, EINPROGRESS);
+	peer = pool_server_endpoint(&site.pool, attempt.server, address);
 	assert_int_equal(peer.family, ENDPOINT_IPV4);
 	assert_int_equal(peer.port, ntohs(site.addresses[0][0].v4.sin_port));
 	sock_close(fd);
+	pool_release(&site.pool, attempt.server);
+	close_site(&site);
+}
+
+/* Who could not be reached is still told, by the last address. */
+static void a_failed_server_s_address_is_told(void **state)
+{
+	struct site site;
+	struct pool_attempt attempt;
+	uint8_t address = 9;
+	int fd = -1;
+
+	(void)state;
+	OPEN(&site, MISSING);
+	add_address(&site, 0, NO_ROUTE);
+	pool_attempt_init(&attempt, &site.pool);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
+	assert_int_equal(address, 1);
+	assert_int_equal(pool_server_endpoint(&site.pool, 0, 0).family, ENDPOINT_UNIX);
+	assert_int_not_equal(pool_server_endpoint(&site.pool, 0, 1).family, ENDPOINT_UNIX);
+	assert_int_equal(pool_server_endpoint(&site.pool, BALANCE_NONE, 1).family, ENDPOINT_NONE);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
 }
@@ -281,7 +305,7 @@ static void each_server_is_tried_once(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	char path[64] = "";
 	int fd = -1;
 
@@ -292,11 +316,13 @@ static void each_server_is_tried_once(void **state)
 	assert_int_equal(strlen(path), 3);
 	assert_true(strchr(path, 'a') && strchr(path, 'b') && strchr(path, 'c'));
 	assert_int_equal(attempt.tries, 3);
-	/* However often it is asked again. The last one stays, for its name. */
-	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	/* However often it is asked again. The last one stays, for its name and its address. */
+	address = 9;
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
 	assert_int_equal(fd, -1);
 	assert_int_equal(attempt.tries, 3);
 	assert_int_equal(attempt.server, path[2] - 'a');
+	assert_int_equal(address, 9);
 	assert_int_equal(atomic_load(&site.loads[attempt.server].sessions), 1);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
@@ -350,18 +376,18 @@ static void an_attempt_that_is_given_up(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	int fd = -1;
 
 	(void)state;
 	OPEN(&site, LISTENS, LISTENS);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
-	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &address) + EINPROGRESS, 0, EINPROGRESS);
 	expect_loads(&site, "10");
 	sock_close(fd);
 	pool_attempt_failed(&attempt, 0);
 	expect_loads(&site, "10"); /* until the next pick, or the release */
-	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &address) + EINPROGRESS, 0, EINPROGRESS);
 	expect_loads(&site, "01");
 	sock_close(fd);
 	pool_release(&site.pool, attempt.server);
@@ -401,13 +427,13 @@ static void each_failure_has_its_ending(void **state)
 		const struct failure_case *one = &failure_cases[i];
 		struct site site;
 		struct pool_attempt attempt;
-		struct endpoint peer;
+		uint8_t address;
 		char expected[32];
 		int fd = -1;
 
 		OPEN(&site, LISTENS);
 		pool_attempt_init(&attempt, &site.pool, &site.origin);
-		(void)pool_attempt_next(&attempt, &fd, &peer);
+		(void)pool_attempt_next(&attempt, &fd, &address);
 		sock_close(fd);
 		pool_attempt_failed(&attempt, one->error);
 		assert_int_equal(attempt.last, one->failure);
@@ -449,13 +475,13 @@ static void a_pool_without_servers(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	int fd = -1;
 
 	(void)state;
 	open_site(&site, BALANCE_ROUND_ROBIN, NULL, 0);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
-	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
 	assert_int_equal(fd, -1);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
 	close_site(&site);
@@ -468,7 +494,7 @@ static void a_busy_server_is_tried_again_later_and_later(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	unsigned waited_ms = 0;
 	int fd = -1;
 
@@ -476,7 +502,7 @@ static void a_busy_server_is_tried_again_later_and_later(void **state)
 	OPEN(&site, IS_BUSY, LISTENS);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	for (int i = 0; i < 20; i++) {
-		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
+		assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -EAGAIN);
 		assert_int_equal(attempt.server, 0);
 		assert_int_equal(fd, -1);
 		assert_in_range(attempt.busy_ms, waited_ms > 0 ? waited_ms : 1, 1000);
@@ -487,8 +513,8 @@ static void a_busy_server_is_tried_again_later_and_later(void **state)
 	assert_true(waited_ms >= 10);
 	(void)close(accept(site.fds[0][0], NULL, NULL));
 	expect_results(&site, 0, ""); /* to wait is no result */
-	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), 0);
-	assert_int_equal(peer.family, ENDPOINT_UNIX);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), 0);
+	assert_int_equal(pool_server_endpoint(&site.pool, 0, address).family, ENDPOINT_UNIX);
 	assert_int_equal(attempt.server, 0);
 	expect_loads(&site, "10");
 	sock_close(fd);
@@ -524,17 +550,17 @@ static void a_pool_of_busy_servers_comes_to_an_end(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	int fd = -1;
 
 	(void)state;
 	OPEN(&site, IS_BUSY, IS_BUSY);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -EAGAIN);
+		assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -EAGAIN);
 		pool_attempt_failed(&attempt, 0);
 	}
-	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_CONNECT_TIMEOUT);
 	pool_release(&site.pool, attempt.server);
 	close_site(&site);
@@ -547,7 +573,7 @@ static void attempt_without_descriptors(void)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	struct rlimit before;
 	struct rlimit none;
 	int fd = -1;
@@ -560,7 +586,7 @@ static void attempt_without_descriptors(void)
 	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
 	/* It waits, and blames no server. */
 	for (int i = 0; i < 3; i++) {
-		CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EAGAIN);
+		CHILD_CHECK(pool_attempt_next(&attempt, &fd, &address) == -EAGAIN);
 		CHILD_CHECK(attempt.server == 0 && attempt.tries == 1 && attempt.busy_ms > 0);
 		CHILD_CHECK(attempt.last == POOL_FAILURE_NONE);
 	}
@@ -568,10 +594,10 @@ static void attempt_without_descriptors(void)
 	pool_attempt_failed(&attempt, 0);
 	CHILD_CHECK(attempt.last == POOL_FAILURE_EXHAUSTED && attempt.last_error == -EMFILE);
 	CHILD_CHECK(pool_attempt_ending(&attempt) == ENDING_LIMITED);
-	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EAGAIN);
+	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &address) == -EAGAIN);
 	CHILD_CHECK(attempt.server == 1 && attempt.tries == 2 && fd == -1);
 	CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
-	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &peer) == -EINPROGRESS || fd >= 0);
+	CHILD_CHECK(pool_attempt_next(&attempt, &fd, &address) == -EINPROGRESS || fd >= 0);
 	CHILD_CHECK(attempt.server == 1 && attempt.tries == 2);
 }
 
@@ -642,10 +668,10 @@ static void a_burst_goes_to_the_least_loaded(void **state)
 	(void)state;
 	open_site(&site, BALANCE_LEAST_SESSIONS, kinds, 3);
 	for (int i = 0; i < 9; i++) {
-		struct endpoint peer;
+		uint8_t address;
 
 		pool_attempt_init(&attempts[i], &site.pool, &site.origin);
-		assert_in_range(pool_attempt_next(&attempts[i], &fds[i], &peer) + EINPROGRESS, 0,
+		assert_in_range(pool_attempt_next(&attempts[i], &fds[i], &address) + EINPROGRESS, 0,
 				EINPROGRESS);
 	}
 	expect_loads(&site, "333");
@@ -705,13 +731,13 @@ static void an_attempt_under_way_meets_a_drain(void **state)
 	struct site site;
 	struct pool_attempt attempt;
 	char path[64] = "";
-	struct endpoint peer;
+	uint8_t address;
 	int fd = -1;
 
 	(void)state;
 	OPEN(&site, LISTENS, LISTENS, LISTENS);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
-	assert_in_range(pool_attempt_next(&attempt, &fd, &peer) + EINPROGRESS, 0, EINPROGRESS);
+	assert_in_range(pool_attempt_next(&attempt, &fd, &address) + EINPROGRESS, 0, EINPROGRESS);
 	set_state(&site, 0, POOL_DRAIN);
 	set_state(&site, 1, POOL_MAINT);
 	expect_loads(&site, "100");
@@ -728,7 +754,7 @@ static void a_pool_in_drain_has_no_server(void **state)
 {
 	struct site site;
 	struct pool_attempt attempt;
-	struct endpoint peer;
+	uint8_t address;
 	int fd = -1;
 
 	(void)state;
@@ -736,7 +762,7 @@ static void a_pool_in_drain_has_no_server(void **state)
 	set_state(&site, 0, POOL_DRAIN);
 	set_state(&site, 1, POOL_MAINT);
 	pool_attempt_init(&attempt, &site.pool, &site.origin);
-	assert_int_equal(pool_attempt_next(&attempt, &fd, &peer), -ENOENT);
+	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
 	assert_int_equal(attempt.server, BALANCE_NONE);
 	assert_int_equal(attempt.tries, 0);
 	assert_int_equal(pool_attempt_ending(&attempt), ENDING_NO_SERVER);
@@ -810,12 +836,12 @@ static void *work(void *argument)
 
 	for (int i = 0; i < SESSIONS; i++) {
 		struct pool_attempt attempt;
-		struct endpoint peer;
+		uint8_t address;
 		int fd = -1;
 		int result;
 
 		pool_attempt_init(&attempt, &site->pool, &site->origin);
-		while ((result = pool_attempt_next(&attempt, &fd, &peer)) == 0 ||
+		while ((result = pool_attempt_next(&attempt, &fd, &address)) == 0 ||
 		       result == -EINPROGRESS) {
 			sock_close(fd);
 			/* More than all workers together is less than none. */
@@ -1012,6 +1038,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_server_answers),
 		cmocka_unit_test(the_peer_is_told),
+		cmocka_unit_test(a_failed_server_s_address_is_told),
 		cmocka_unit_test(a_server_that_refuses_is_passed_over),
 		cmocka_unit_test(each_server_is_tried_once),
 		cmocka_unit_test(all_addresses_of_a_server_come_first),

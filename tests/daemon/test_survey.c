@@ -473,15 +473,34 @@ static void an_open_session(void **state)
 	assert_false(view.is_retrying);
 	assert_int_equal(view.session.flows[CLIENT].bytes, 4);
 	assert_int_equal(view.session.flows[SERVER].bytes, 2);
-	assert_int_equal(view.session.peers[CLIENT].port, port_of(stage.clients[place]));
-	assert_int_equal(view.session.peers[SERVER].port, port_of(stage.backends[WEB]));
+	assert_int_equal(view.peers[CLIENT].port, port_of(stage.clients[place]));
+	assert_int_equal(view.peers[SERVER].port, port_of(stage.backends[WEB]));
 	assert_int_equal(view.locals[CLIENT].port, port_of(stage.front));
 	assert_int_not_equal(view.locals[SERVER].port, 0);
 	for (enum side side = CLIENT; side < SIDES; side++)
 		assert_string_equal(tcp_state_name(view.tcp[side].state), "ESTABLISHED");
 	assert_int_equal(view.ending.deadline, DEADLINE_IDLE);
 	assert_in_range(view.ending.at_us - view.now_us, 3590 * SECOND_US, 3600 * SECOND_US);
-	assert_true(view.now_us >= view.session.accepted_us);
+	assert_true(view.now_us >= moment_us(view.session.accepted));
+}
+
+/* Of a server's addresses, the one that answered. */
+static void a_server_s_second_address(void **state)
+{
+	struct config_server *server = &stage.generation->config->pools[WEB].servers[0];
+	static struct address addresses[2]; /* until the last session has ended */
+	struct session_view view;
+
+	(void)state;
+	addresses[0] = loopback();
+	addresses[1] = server->addresses[0];
+	sock_close(peer_listening(&addresses[0], 1)); /* and there is nobody any more */
+	server->addresses = addresses;
+	server->address_count = 2;
+	(void)open_session(WEB, 0, 1);
+	assert_true(look_at(youngest_of(0), false, &view));
+	assert_int_equal(view.session.connects, 2);
+	assert_int_equal(view.peers[SERVER].port, port_of(stage.backends[WEB]));
 }
 
 static void a_half_closed_session(void **state)
@@ -530,7 +549,9 @@ static void a_unix_server_has_no_facts(void **state)
 	assert_true(look_at(youngest_of(0), false, &view));
 	assert_string_equal(tcp_state_name(view.tcp[CLIENT].state), "ESTABLISHED");
 	assert_int_equal(view.tcp[SERVER].state, 0);
-	assert_int_equal(view.session.peers[SERVER].family, ENDPOINT_UNIX);
+	assert_true(view.session.legs[SERVER].is_unix);
+	assert_false(view.session.legs[CLIENT].is_unix);
+	assert_int_equal(view.peers[SERVER].family, ENDPOINT_UNIX);
 	assert_int_equal(view.locals[SERVER].family, ENDPOINT_UNIX);
 }
 
@@ -550,7 +571,7 @@ static void a_session_that_tries_again(void **state)
 	assert_true(look_at(youngest_of(0), false, &view));
 	assert_true(view.is_retrying);
 	assert_int_equal(view.session.connects, 1);
-	assert_int_equal(view.session.peers[SERVER].family, ENDPOINT_UNIX);
+	assert_int_equal(view.peers[SERVER].family, ENDPOINT_UNIX);
 	assert_int_equal(view.tcp[SERVER].state, 0);
 	assert_int_equal(view.ending.deadline, DEADLINE_CONNECT);
 	for (int i = 0; i < 2; i++) {
@@ -720,6 +741,7 @@ int main(void)
 		EACH(by_client),
 		EACH(by_age_and_deadline),
 		EACH(an_open_session),
+		EACH(a_server_s_second_address),
 		EACH(a_half_closed_session),
 		EACH(a_brief_view_asks_no_socket),
 		EACH(a_unix_server_has_no_facts),

@@ -62,6 +62,11 @@ struct model {
 	struct session session;
 	struct model_peer peers[SIDES]; /* what comes from a peer, and how it is */
 	int64_t now_us;
+	/* When; 0: not yet. */
+	int64_t connected_us;
+	int64_t half_closed_us;
+	int64_t closing_us;
+	int64_t spared_us;
 	uint32_t servers;     /* left to try after this one */
 	enum ending expected; /* by the first cause; ENDING_NONE: complete */
 	enum closer closer;
@@ -175,7 +180,8 @@ static inline enum ending model_deadline(const struct session *session)
 		return ENDING_CONNECT_TIMEOUT;
 	if (session->phase != SESSION_RELAYING)
 		return ENDING_UNDELIVERED;
-	return session->half_closed_us == 0 ? ENDING_IDLE_TIMEOUT : ENDING_HALF_CLOSED_TIMEOUT;
+	return session_half_closed_us(session) == 0 ? ENDING_IDLE_TIMEOUT
+						    : ENDING_HALF_CLOSED_TIMEOUT;
 }
 
 static inline struct fact model_fact(const struct model *model, const struct move *move)
@@ -469,6 +475,47 @@ static inline enum session_state model_state(const struct model *model)
 	return server->is_fin_read ? STATE_HALF_CLOSED_SERVER : STATE_OPEN;
 }
 
+static inline bool model_is_any_lost(const struct model *model)
+{
+	return model->peers[CLIENT].is_lost || model->peers[SERVER].is_lost;
+}
+
+/* When that which users are told of began. Who is cut short was not on the way out; who is lost on
+ * it has another way to go from there. */
+static inline void model_note_times(const struct model *before, struct model *after,
+				    const struct move *move)
+{
+	enum session_state from = model_state(before);
+	enum session_state to = model_state(after);
+	bool is_lost = model_is_any_lost(after) && !model_is_any_lost(before);
+	int64_t now_us = after->now_us;
+
+	if (after->is_connected && !before->is_connected)
+		after->connected_us = now_us;
+	if (move->kind == MOVE_SPARE)
+		after->spared_us = now_us;
+	if (move->kind == MOVE_END && from == STATE_OPEN)
+		after->half_closed_us = now_us;
+	if (to == STATE_CLOSING && (from != STATE_CLOSING || is_lost) && !after->is_cut_short &&
+	    (after->is_connected || after->is_gentle))
+		after->closing_us = now_us;
+}
+
+static inline const char *model_check_times(const struct model *model)
+{
+	const struct session *session = &model->session;
+
+	if (session_connected_us(session) != model->connected_us)
+		return "not the time when the server was connected";
+	if (session_half_closed_us(session) != model->half_closed_us)
+		return "not the time since when it was half-closed";
+	if (session_closing_us(session) != model->closing_us)
+		return "not the time since when it is closing";
+	if (model_state(model) == STATE_OPEN && session_spared_us(session) != model->spared_us)
+		return "not the time when it was spared";
+	return NULL;
+}
+
 static inline const char *model_check(const struct model *model)
 {
 	const struct session *session = &model->session;
@@ -476,6 +523,8 @@ static inline const char *model_check(const struct model *model)
 
 	for (enum side side = CLIENT; side < SIDES && !broken; side++)
 		broken = model_check_side(model, side);
+	if (!broken)
+		broken = model_check_times(model);
 	if (broken)
 		return broken;
 	if (session_state(session) != model_state(model))
@@ -530,6 +579,7 @@ static inline const char *model_apply(struct model *model, const struct move *mo
 		return broken;
 	model_move(model, move, &fact);
 	(void)session_step(&model->session, &fact, model->now_us);
+	model_note_times(&before, model, move);
 	model->wishes = session_take_wishes(&model->session);
 	if (session_take_wishes(&model->session) != 0)
 		return "wishes taken and still there";

@@ -125,8 +125,8 @@ static void test_each_cell(void **state)
 	(void)state;
 	for (size_t i = 0; i < CELLS; i++) {
 		const struct cell *cell = &cells[i];
-		struct flow flow = { .progress_us = 1,
-				     .ended_us = 2,
+		struct flow flow = { .progressed = moment_of(1),
+				     .ended = moment_of(2),
 				     .bytes = 3,
 				     .held = 4,
 				     .state = (uint8_t)cell->state };
@@ -135,8 +135,8 @@ static void test_each_cell(void **state)
 		assert_int_equal(flow_next(cell->state, cell->event), cell->next);
 		assert_int_equal(flow_step(&flow, cell->event), cell->wish);
 		assert_int_equal(flow.state, cell->next);
-		assert_int_equal(flow.progress_us, 1);
-		assert_int_equal(flow.ended_us, 2);
+		assert_int_equal(moment_us(flow.progressed), 1);
+		assert_int_equal(moment_us(flow.ended), 2);
 		assert_int_equal(flow.bytes, 3);
 		assert_int_equal(flow.held, 4);
 	}

@@ -164,7 +164,7 @@ static void play(const struct scenario *scenarios, size_t count)
 			play_line(scenario, &session, n);
 		if (session.closer != scenario->closer)
 			fail_msg("%s: ended first by %s", scenario->name,
-				 closer_name((enum closer)session.closer));
+				 closer_name(session.closer));
 	}
 }
 
@@ -568,7 +568,7 @@ static void test_a_new_session(void **state)
 	memset(&session, 0xff, sizeof(session));
 	session_init(&session, 7, START_US);
 	assert_int_equal(session.id, 7);
-	assert_int_equal(session.accepted_us, START_US);
+	assert_int_equal(moment_us(session.accepted), START_US);
 	assert_int_equal(session.phase, CONNECTING);
 	assert_int_equal(session.ending, ENDING_NONE);
 	assert_int_equal(session.legs[CLIENT].fd, -1);
@@ -578,7 +578,7 @@ static void test_a_new_session(void **state)
 	session_attempt(&session, 1, START_US + 1);
 	session_attempt(&session, 2, START_US + 2);
 	assert_int_equal(session.connects, 2);
-	assert_int_equal(session.attempted_us, START_US + 2);
+	assert_int_equal(moment_us(session.attempted_or_connected), START_US + 2);
 	assert_true(session_take_wishes(&session) & WISH_REARM);
 }
 
@@ -602,58 +602,28 @@ static void test_times(void **state)
 
 	(void)state;
 	start(&session);
-	assert_int_equal(session.connected_us, 0);
+	assert_int_equal(session_connected_us(&session), 0);
 	give(&session, (struct fact)CONNECTED, START_US + 1);
-	assert_int_equal(session.connected_us, START_US + 1);
+	assert_int_equal(session_connected_us(&session), START_US + 1);
 	assert_int_equal(session_progress_us(&session), START_US + 1);
 	give(&session, (struct fact)READ(CLIENT, 2), START_US + 2);
-	assert_int_equal(session.flows[CLIENT].progress_us, START_US + 2);
-	assert_int_equal(session.flows[SERVER].progress_us, START_US + 1);
+	assert_int_equal(moment_us(session.flows[CLIENT].progressed), START_US + 2);
+	assert_int_equal(moment_us(session.flows[SERVER].progressed), START_US + 1);
 	give(&session, (struct fact)WROTE(CLIENT, 2), START_US + 3);
 	assert_int_equal(session_progress_us(&session), START_US + 3);
-	assert_int_equal(session.half_closed_us, 0);
+	assert_int_equal(session_half_closed_us(&session), 0);
 	give(&session, (struct fact)ENDED(SERVER), START_US + 4);
-	assert_int_equal(session.half_closed_us, START_US + 4);
-	assert_int_equal(session.flows[SERVER].ended_us, START_US + 4);
-	assert_int_equal(session.flows[CLIENT].ended_us, 0);
-	assert_int_equal(session.closing_us, 0);
+	assert_int_equal(session_half_closed_us(&session), START_US + 4);
+	assert_int_equal(moment_us(session.flows[SERVER].ended), START_US + 4);
+	assert_int_equal(moment_us(session.flows[CLIENT].ended), 0);
+	assert_int_equal(session_closing_us(&session), 0);
 	give(&session, (struct fact)ENDED(CLIENT), START_US + 5);
-	assert_int_equal(session.half_closed_us, START_US + 4);
-	assert_int_equal(session.flows[CLIENT].ended_us, START_US + 5);
-	assert_int_equal(session.closing_us, START_US + 5);
+	assert_int_equal(session_half_closed_us(&session), START_US + 4);
+	assert_int_equal(moment_us(session.flows[CLIENT].ended), START_US + 5);
+	assert_int_equal(session_closing_us(&session), START_US + 5);
 }
 
-/* More bytes acknowledged than at the last look is progress, whatever was written meanwhile; what
- * the first look finds is not known to be. */
-static void test_acknowledgements_are_progress(void **state)
-{
-	struct session session;
-
-	(void)state;
-	start(&session);
-	give(&session, (struct fact)CONNECTED, START_US);
-	give(&session, (struct fact)READ(CLIENT, 9), START_US);
-	give(&session, (struct fact)WROTE(CLIENT, 9), START_US);
-	assert_true(session_is_outstanding(&session, SERVER));
-	assert_false(session_is_outstanding(&session, CLIENT));
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 10);
-	assert_int_equal(session_progress_us(&session), START_US);
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 20);
-	assert_int_equal(session_progress_us(&session), START_US);
-	give(&session, (struct fact)ACKED(SERVER, 8), START_US + 30);
-	assert_int_equal(session_progress_us(&session), START_US + 30);
-	assert_true(session_is_outstanding(&session, SERVER));
-	give(&session, (struct fact)READ(CLIENT, 1), START_US + 40);
-	give(&session, (struct fact)WROTE(CLIENT, 1), START_US + 40);
-	give(&session, (struct fact)ACKED(SERVER, 9), START_US + 45);
-	assert_int_equal(session_progress_us(&session), START_US + 40);
-	give(&session, (struct fact)ACKED(SERVER, 5), START_US + 50);
-	assert_int_equal(session_progress_us(&session), START_US + 50);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 60);
-	assert_int_equal(session_progress_us(&session), START_US + 60);
-	assert_false(session_is_outstanding(&session, SERVER));
-}
-
+/* What each side is wanted for: r, w and d for read, write and discard. */
 static void assert_wants(const struct session *session, const char *client, const char *server)
 {
 	const char *const wanted[SIDES] = { client, server };
@@ -665,42 +635,6 @@ static void assert_wants(const struct session *session, const char *client, cons
 	}
 }
 
-/* What each side is wanted for: r, w and d for read, write and discard. */
-/* The probe is not acknowledged at first, then bytes follow it, then all is: of that only the bytes
- * are progress. */
-static void test_a_probe_is_no_progress(void **state)
-{
-	struct session session;
-	int64_t progress_us;
-
-	(void)state;
-	start(&session);
-	give(&session, (struct fact)CONNECTED, START_US);
-	progress_us = session_progress_us(&session);
-	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 10);
-	assert_true(session_is_outstanding(&session, SERVER));
-	assert_false(session_is_awaited(&session, SERVER));
-	assert_int_equal(session.legs[SERVER].waiting_us, START_US + 10);
-	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 11);
-	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 12);
-	assert_int_equal(session_progress_us(&session), progress_us);
-	give(&session, (struct fact)READ(CLIENT, 3), START_US + 13);
-	give(&session, (struct fact)WROTE(CLIENT, 3), START_US + 13);
-	assert_true(session_is_awaited(&session, SERVER));
-	give(&session, (struct fact)ACKED(SERVER, 5), START_US + 14);
-	give(&session, (struct fact)ACKED(SERVER, 3), START_US + 15);
-	assert_int_equal(session_progress_us(&session), START_US + 13);
-	give(&session, (struct fact)ACKED(SERVER, 1), START_US + 16);
-	assert_int_equal(session_progress_us(&session), START_US + 16);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 17);
-	assert_int_equal(session_progress_us(&session), START_US + 17);
-	assert_false(session_is_outstanding(&session, SERVER));
-	give(&session, (struct fact){ .event = SESSION_INJECTED, .side = SERVER }, START_US + 20);
-	give(&session, (struct fact)ACKED(SERVER, 2), START_US + 21);
-	give(&session, (struct fact)ACKED(SERVER, 0), START_US + 22);
-	assert_int_equal(session_progress_us(&session), START_US + 17);
-}
-
 static void test_who_is_spared_has_a_time(void **state)
 {
 	struct session session;
@@ -710,8 +644,58 @@ static void test_who_is_spared_has_a_time(void **state)
 	give(&session, (struct fact)CONNECTED, START_US);
 	assert_true(give(&session, (struct fact){ .event = SESSION_SPARED }, START_US + 5) &
 		    WISH_REARM);
-	assert_int_equal(session.spared_us, START_US + 5);
+	assert_int_equal(session_spared_us(&session), START_US + 5);
 	assert_int_equal(session.ending, ENDING_NONE);
+}
+
+/* Times that share a field are not taken for each other. */
+static void test_who_was_spared_is_not_closing(void **state)
+{
+	struct session session, cut;
+	const struct fact spared = { .event = SESSION_SPARED };
+
+	(void)state;
+	start(&session);
+	assert_int_equal(session_connected_us(&session), 0);
+	give(&session, (struct fact)CONNECTED, START_US);
+	give(&session, spared, START_US + 5);
+	cut = session;
+	give(&cut, (struct fact)CUT(KILLED), START_US + 6);
+	assert_int_equal(session_closing_us(&session), 0);
+	assert_int_equal(session_closing_us(&cut), 0);
+	cut = session;
+	give(&cut, (struct fact)RESET(CLIENT), START_US + 6);
+	assert_int_equal(session_spared_us(&cut), 0);
+	assert_int_equal(session_closing_us(&cut), START_US + 6);
+	give(&session, (struct fact)ENDED(SERVER), START_US + 7);
+	assert_int_equal(session_spared_us(&session), 0);
+	assert_int_equal(session_closing_us(&session), 0);
+	give(&session, (struct fact)CUT(KILLED), START_US + 8);
+	assert_int_equal(session_closing_us(&session), 0);
+	assert_int_equal(session_half_closed_us(&session), START_US + 7);
+}
+
+/* Only a FIN that came while the other flow ran made it half-closed, whoever is lost after it. */
+static void test_since_when_it_is_half_closed(void **state)
+{
+	struct session open, session;
+
+	(void)state;
+	start(&open);
+	give(&open, (struct fact)CONNECTED, START_US);
+	session = open;
+	give(&session, (struct fact)RESET_AFTER_FIN(CLIENT), START_US + 1);
+	give(&session, (struct fact)EXHAUSTED(CLIENT), START_US + 1);
+	assert_true(session.legs[CLIENT].has_fin_read);
+	assert_int_equal(session_half_closed_us(&session), 0);
+	for (enum side lost = CLIENT; lost < SIDES; lost++) {
+		session = open;
+		give(&session, (struct fact)ENDED(CLIENT), START_US + 1);
+		give(&session, (struct fact)RESET_AFTER_FIN(lost), START_US + 2);
+		assert_int_equal(session_half_closed_us(&session), START_US + 1);
+		give(&session, (struct fact)EXHAUSTED(lost), START_US + 3);
+		assert_int_equal(session_half_closed_us(&session), START_US + 1);
+	}
 }
 
 static void test_interests(void **state)
@@ -988,9 +972,9 @@ int main(void)
 		cmocka_unit_test(test_a_new_session),
 		cmocka_unit_test(test_wishes_stay_until_taken),
 		cmocka_unit_test(test_times),
-		cmocka_unit_test(test_acknowledgements_are_progress),
-		cmocka_unit_test(test_a_probe_is_no_progress),
 		cmocka_unit_test(test_who_is_spared_has_a_time),
+		cmocka_unit_test(test_who_was_spared_is_not_closing),
+		cmocka_unit_test(test_since_when_it_is_half_closed),
 		cmocka_unit_test(test_interests),
 		cmocka_unit_test(test_interests_after_a_gentle_end),
 		cmocka_unit_test(test_has_spoken),

@@ -55,7 +55,7 @@ static int64_t distance_us(const struct vitals *vitals, int64_t now_us)
 	struct session session = { 0 };
 
 	session.legs[SERVER].is_judged = true;
-	session.legs[SERVER].looked_us = now_us;
+	session.legs[SERVER].looked = moment_of(now_us);
 	session.legs[SERVER].vigil = vigil_next(vitals, D_US, now_us);
 	return vigil_due_us(&session, SERVER, D_US) - now_us;
 }
@@ -119,7 +119,6 @@ static void world_init(struct world *world, int64_t dead_after_us)
 	};
 	session_init(&world->session, 1, START_US);
 	session_attempt(&world->session, 1, START_US);
-	world->session.peers[CLIENT].family = world->session.peers[SERVER].family = ENDPOINT_IPV4;
 	give(world, (struct fact){ .event = SESSION_CONNECTED });
 }
 
@@ -206,7 +205,7 @@ static void expect_found(int64_t dead_after_us, int64_t silent_us)
 
 	world_init(&world, dead_after_us);
 	world.answered_us = world.vanished_us = world.now_us - silent_us;
-	world.session.flows[SERVER].progress_us = world.now_us - silent_us;
+	world.session.flows[SERVER].progressed = moment_of(world.now_us - silent_us);
 	world.first_us = world.now_us;
 	send_to_server(&world, 10);
 	run_until(&world, START_US + 10 * dead_after_us, 10);
@@ -309,7 +308,7 @@ static void unix_sockets_are_not_looked_at(void **state)
 
 	(void)state;
 	world_init(&world, D_US);
-	world.session.peers[SERVER].family = ENDPOINT_UNIX;
+	world.session.legs[SERVER].is_unix = true;
 	send_to_server(&world, 10);
 	assert_int_equal(deadline_next(&world.session, &world.policy).deadline, DEADLINE_NONE);
 }
@@ -357,7 +356,7 @@ static void a_look_that_comes_early_changes_nothing(void **state)
 	}
 	assert_int_equal(world.judgements, 1);
 	/* Nor does one that comes late, up to 127 parts. */
-	world.session.legs[SERVER].looked_us = due_us + D_US;
+	world.session.legs[SERVER].looked = moment_of(due_us + D_US);
 	assert_int_equal(vigil_due_us(&world.session, SERVER, D_US), due_us);
 }
 

@@ -112,20 +112,24 @@ static void fail(uint32_t number, const struct model *model, const struct move *
 
 /* Times become what they mean, and what only deadlines care about is left out: the moves do not
  * depend on it. */
-static void normalise(struct session *session)
+static void normalise(struct model *model)
 {
+	struct session *session = &model->session;
+
 	for (enum side side = CLIENT; side < SIDES; side++) {
 		struct flow *flow = &session->flows[side];
 		struct leg *leg = &session->legs[side];
 
-		flow->progress_us = flow->progress_us ? NOW_US : 0;
-		flow->ended_us = flow->ended_us ? NOW_US : 0;
-		leg->waiting_us = leg->acked_us = leg->looked_us = 0;
+		flow->progressed = moment_of(moment_us(flow->progressed) ? NOW_US : 0);
+		flow->ended = moment_of(moment_us(flow->ended) ? NOW_US : 0);
+		leg->waiting = leg->gained = leg->looked = moment_of(0);
 		leg->acked = leg->before = 0;
 		leg->vigil = 0;
 		leg->is_looked = leg->is_judged = false;
 	}
-	session->spared_us = 0;
+	if (session_spared_us(session) != 0)
+		session->spared_or_closing = moment_of(0);
+	model->spared_us = 0;
 	session->connects = 1;
 }
 
@@ -139,8 +143,8 @@ static struct key key_of(const struct model *model)
 	const struct session *session = &model->session;
 	struct key key = { { session->phase, session->ending, session->closer,
 			     bits(session->has_spoken, session->is_discarding,
-				  session->connected_us, session->half_closed_us,
-				  session->closing_us) } };
+				  session_connected_us(session), session_half_closed_us(session),
+				  session_closing_us(session)) } };
 	size_t at = 4;
 
 	for (enum side side = CLIENT; side < SIDES; side++) {
@@ -149,7 +153,8 @@ static struct key key_of(const struct model *model)
 
 		key.bytes[at++] = flow->state;
 		key.bytes[at++] = (uint8_t)flow->held;
-		key.bytes[at++] = bits(flow->progress_us, flow->ended_us, 0, 0, 0);
+		key.bytes[at++] =
+			bits(moment_us(flow->progressed), moment_us(flow->ended), 0, 0, 0);
 		key.bytes[at++] = leg->loss;
 		key.bytes[at++] = bits(leg->is_after_fin, leg->has_fin_read, leg->has_fin_sent,
 				       leg->is_acked, 0);
@@ -220,7 +225,7 @@ static void try_move(uint32_t number, const struct move *move)
 		broken = flow_broken;
 	if (broken)
 		fail(number, &model, move, broken);
-	normalise(&model.session);
+	normalise(&model);
 	keep(&model, number, move);
 }
 
@@ -365,7 +370,7 @@ static void walk(uint32_t client_bytes, uint32_t server_bytes)
 	struct model model;
 
 	model_init(&model, bytes, 1, NOW_US);
-	normalise(&model.session);
+	normalise(&model);
 	keep(&model, state_count, &(struct move){ 0 });
 	for (uint32_t number = before; number < state_count; number++)
 		visit(number, most + 1);

@@ -290,10 +290,8 @@ static void begin(struct run *run, const uint8_t head[HEAD])
 	for (size_t i = 0; i < DEADLINES; i++)
 		run->policy.timeouts_us[i] =
 			timeouts_us[head[3 + i] % (sizeof(timeouts_us) / sizeof(timeouts_us[0]))];
-	for (enum side side = CLIENT; side < SIDES; side++) {
-		run->model.session.peers[side].family = ENDPOINT_IPV4;
+	for (enum side side = CLIENT; side < SIDES; side++)
 		run->policy.dead_after_us[side] = dead_after_us[head[2] >> (3 + 2 * side) & 3];
-	}
 	arm(run);
 }
 

@@ -38,7 +38,7 @@ void render_value(struct text *text, json_t *value);
  * `dead_after_s` and `probe` where the view is brief. No comma before or after it. */
 void render_session(struct text *text, const struct session_view *view);
 
-/* Appends one that has ended. `now_us` (CLOCK_MONOTONIC) and `now` (CLOCK_REALTIME) are the same
+/* Appends one that has ended. `now_us` (monotonic_us()) and `now` (CLOCK_REALTIME) are the same
  * moment. */
 void render_ended(struct text *text, const struct ended_view *view, int64_t now_us,
 		  struct timespec now);

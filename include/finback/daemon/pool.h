@@ -90,12 +90,13 @@ void pool_attempt_init(struct pool_attempt *attempt, struct pool *pool,
 		       const struct pool_origin *origin);
 
 /* Starts to connect to the next address of the current server, or of the next server. Returns 0
- * when connected at once or -EINPROGRESS, with *ret_fd and *ret_peer set; -EAGAIN when the same
- * address should be tried again after busy_ms, as its backlog is full (UNIX) or no descriptor or
- * memory is left; -ENOENT when there is no server left to try. Each server and each of its
- * addresses is tried once at the most; an address from each source, as long as the source has no
- * port left. */
-int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, struct endpoint *ret_peer);
+ * when connected at once or -EINPROGRESS, with *ret_fd set; -EAGAIN when the same address should be
+ * tried again after busy_ms, as its backlog is full (UNIX) or no descriptor or memory is left;
+ * -ENOENT when there is no server left to try. Each server and each of its addresses is tried once
+ * at the most; an address from each source, as long as the source has no port left. *ret_address is
+ * the last of the server's addresses that was tried now, for pool_server_endpoint(); where none
+ * was, it is untouched. */
+int pool_attempt_next(struct pool_attempt *attempt, int *ret_fd, uint8_t *ret_address);
 
 /* The attempt under way has succeeded: counts it. */
 void pool_attempt_connected(const struct pool_attempt *attempt);
@@ -111,6 +112,9 @@ enum ending pool_attempt_ending(const struct pool_attempt *attempt);
 
 /* The server's name, which outlives the generation; NULL for BALANCE_NONE. */
 const char *pool_server_name(const struct pool *pool, int server);
+
+/* One of the server's addresses; ENDPOINT_NONE for BALANCE_NONE. */
+struct endpoint pool_server_endpoint(const struct pool *pool, int server, uint8_t address);
 
 /* "ok", "refused", "timeout", "unreachable", "failed". */
 const char *pool_result_name(enum pool_result result);

@@ -30,7 +30,7 @@ struct relays {
 	ev_io readiness;    /* the poller's own descriptor */
 	ev_prepare turn;    /* the end of a turn of the loop */
 	ev_idle unfinished; /* on while a relay has work left over: the loop does not sleep */
-	int64_t now_us;     /* CLOCK_MONOTONIC, as of the last callback */
+	int64_t now_us;     /* monotonic_us(), as of the last callback */
 	size_t worker;      /* its index in each tally */
 	uint64_t next_id;
 	uint64_t id_step;
@@ -77,7 +77,8 @@ void relay_refuse(struct relays *relays, const struct route *route, int fd,
 /* Ends all sessions of this worker. */
 void relays_cut(struct relays *relays, enum ending ending);
 
-/* CLOCK_MONOTONIC in microseconds. */
+/* Microseconds since the process began, and a second more, so that 0 stays "never": a small count,
+ * which the 48 bits of a struct moment hold for years. CLOCK_MONOTONIC is behind it. */
 int64_t monotonic_us(void);
 
 #endif

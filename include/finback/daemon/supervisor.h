@@ -82,7 +82,7 @@ struct supervisor_facts {
 	bool is_last_reload_ok; /* true before the first one */
 	uint64_t reloads;       /* that were taken */
 	uint64_t failed_reloads;
-	int64_t started_us;      /* CLOCK_MONOTONIC */
+	int64_t started_us;      /* monotonic_us() */
 	struct timespec started; /* CLOCK_REALTIME */
 	struct timespec loaded;  /* the configuration in force */
 	uint64_t max_files;      /* descriptors that this process may have */

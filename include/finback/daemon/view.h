@@ -33,7 +33,8 @@ struct probe_view {
 
 struct session_view {
 	struct session session;
-	int64_t now_us; /* CLOCK_MONOTONIC, when it was copied */
+	struct endpoint peers[SIDES];
+	int64_t now_us; /* monotonic_us(), when it was copied */
 	const char *listener;
 	const char *pool;
 	const char *server_name;   /* NULL: none was chosen */
@@ -51,7 +52,7 @@ struct session_view {
 /* One that ended. */
 struct ended_view {
 	uint64_t id;
-	int64_t ended_us; /* CLOCK_MONOTONIC */
+	int64_t ended_us; /* monotonic_us() */
 	int64_t lived_us;
 	int64_t half_closed_us; /* for how long; -1: it never was */
 	int64_t connect_us;     /* -1: no server was connected */

@@ -100,7 +100,7 @@ void crew_spin(struct crew *crew, int64_t spin_us);
 void crew_sync(struct crew *crew);
 void crew_beat(struct crew *crew);
 
-/* The oldest sign of life, CLOCK_MONOTONIC. */
+/* The oldest sign of life, by monotonic_us(). */
 int64_t crew_oldest_beat_us(const struct crew *crew);
 
 #endif

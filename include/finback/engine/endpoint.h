@@ -16,11 +16,11 @@ enum endpoint_family {
 	ENDPOINT_UNIX
 };
 
-struct endpoint {
-	uint8_t family; /* enum endpoint_family */
-	uint16_t port;  /* host byte order */
-	uint32_t scope; /* IPv6 zone, 0: none */
+struct __attribute__((packed)) endpoint {
 	uint8_t ip[16]; /* network byte order; IPv4 in the first four */
+	uint32_t scope; /* IPv6 zone, 0: none */
+	uint16_t port;  /* host byte order */
+	uint8_t family; /* enum endpoint_family */
 };
 
 /* Whether an address lies in a network: the same family, and the first `prefix` bits alike (at most

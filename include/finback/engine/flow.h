@@ -1,6 +1,8 @@
 #ifndef FINBACK_ENGINE_FLOW_H
 #define FINBACK_ENGINE_FLOW_H
 
+#include <finback/engine/times.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,12 +43,12 @@ enum flow_wish {
 	FLOW_WISHES
 };
 
-struct flow {
-	int64_t progress_us; /* when a byte last moved, in or out */
-	int64_t ended_us;    /* when the source ended or was cut off; 0: it has not */
-	uint64_t bytes;      /* that came from the source */
-	uint32_t held;       /* of these, waiting in finback for the sink */
-	uint8_t state;       /* enum flow_state */
+struct __attribute__((packed)) flow {
+	uint64_t bytes;           /* that came from the source */
+	uint32_t held;            /* of these, waiting in finback for the sink */
+	struct moment progressed; /* when a byte last moved, in or out */
+	struct moment ended;      /* when the source ended or was cut off; 0: it has not */
+	uint8_t state;            /* enum flow_state */
 };
 
 /* Whether the event can happen in this state at all. */

@@ -5,6 +5,7 @@
 #include <finback/engine/endpoint.h>
 #include <finback/engine/flow.h>
 #include <finback/engine/side.h>
+#include <finback/engine/times.h>
 
 #include <assert.h>
 #include <stdbool.h>
@@ -105,44 +106,47 @@ enum closer {
 };
 
 /* One side: its socket, and what goes towards it. */
-struct leg {
-	int64_t waiting_us;    /* since when, without a pause, something is unacknowledged */
-	int64_t acked_us;      /* when a look last found more acknowledged than the look before */
-	int64_t looked_us;     /* the last look */
+struct __attribute__((packed)) leg {
 	int32_t fd;            /* -1: none */
 	uint32_t acked;        /* bytes acknowledged so far at the last look, modulo 2^32 */
-	uint32_t before;       /* bytes that had gone to it at waiting_us, all acknowledged */
-	uint8_t loss;          /* enum loss */
-	uint8_t detector;      /* enum detector, where loss is LOSS_DEAD */
+	uint32_t before;       /* bytes that had gone to it at `waiting`, all acknowledged */
+	struct moment waiting; /* since when, without a pause, something is unacknowledged */
+	struct moment gained;  /* when a look last found more acknowledged than the look before */
+	struct moment looked;  /* the last look */
 	uint8_t vigil;         /* is_judged: when it is to be again (engine/vigil) */
-	bool is_after_fin : 1; /* it was lost, but its FIN came before and counts */
-	bool has_fin_read : 1; /* its FIN was read */
-	bool has_fin_sent : 1; /* our FIN went to it */
-	bool is_acked : 1;     /* nothing is unacknowledged */
-	bool is_looked : 1; /* a look has been since waiting_us: the next one can tell progress */
-	bool is_judged : 1; /* dead or slow: it was found not dead since waiting_us */
+	enum loss loss : 2;
+	enum detector detector : 3; /* where loss is LOSS_DEAD; DETECTORS: none */
+	bool is_after_fin : 1;      /* it was lost, but its FIN came before and counts */
+	bool has_fin_read : 1;      /* its FIN was read */
+	bool has_fin_sent : 1;      /* our FIN went to it */
+	bool is_acked : 1;          /* nothing is unacknowledged */
+	bool is_looked : 1; /* a look has been since `waiting`: the next can tell progress */
+	bool is_judged : 1; /* dead or slow: it was found not dead since `waiting` */
+	bool is_unix : 1;   /* a UNIX socket, which acknowledges nothing */
 };
 
-struct session {
+/* It is what an idle session costs, so it is packed, and two times that never matter at once share
+ * a field: session_connected_us() and its like tell them apart. The server's address is not in it,
+ * as the configuration has that. */
+struct __attribute__((packed)) session {
 	uint64_t id;
-	int64_t accepted_us;
-	int64_t attempted_us;   /* the current connect attempt began */
-	int64_t connected_us;   /* 0: not yet */
-	int64_t half_closed_us; /* the first flow ended; 0: none has */
-	int64_t closing_us;     /* both ended, or one was cut; 0: not yet */
-	int64_t spared_us;      /* when `idle` last passed and was not held against it; 0: never */
+	uint8_t phase;            /* enum session_phase */
+	uint8_t wishes;           /* bits of enum wish */
+	uint8_t ending;           /* enum ending: set once, by the first cause */
+	enum closer closer : 3;   /* who ended or cut something first */
+	bool is_connected : 1;    /* the server was */
+	bool has_spoken : 1;      /* the client has sent a byte or its FIN */
+	bool has_half_closed : 1; /* a flow ended while the other ran */
+	bool is_discarding : 1;   /* ended by a deadline, gently: what comes is thrown away */
 	struct flow flows[SIDES]; /* by the side they come from */
 	struct leg legs[SIDES];
-	struct endpoint peers[SIDES];
-	uint16_t connects;  /* attempts so far */
-	uint8_t phase;      /* enum session_phase */
-	uint8_t ending;     /* enum ending: set once, by the first cause */
-	uint8_t closer;     /* enum closer: who ended or cut something first */
-	uint8_t wishes;     /* bits of enum wish */
-	bool has_spoken;    /* the client has sent a byte or its FIN */
-	bool is_discarding; /* ended by a deadline, gently: what still comes is thrown away */
+	struct moment accepted;
+	struct moment attempted_or_connected; /* by is_connected; the current attempt */
+	struct moment spared_or_closing;      /* by whether both flows are open */
+	uint16_t connects;                    /* attempts so far */
+	struct endpoint client;
 };
-static_assert(sizeof(struct session) <= 256, "the durable record stays small");
+static_assert(sizeof(struct session) <= 172, "the durable record stays small");
 
 /* A session just accepted; the client's socket and address are filled in afterwards. */
 void session_init(struct session *session, uint64_t id, int64_t now_us);
@@ -179,6 +183,19 @@ uint32_t session_sent_of(const struct session *session, enum side side, uint32_t
 
 /* When a byte last moved in either flow, or was acknowledged by either side. */
 int64_t session_progress_us(const struct session *session);
+
+/* When the server was connected; 0: not yet. */
+int64_t session_connected_us(const struct session *session);
+
+/* When the first flow ended while the other ran; 0: none has. */
+int64_t session_half_closed_us(const struct session *session);
+
+/* When both flows had ended, or one was cut; 0: not yet. */
+int64_t session_closing_us(const struct session *session);
+
+/* When `idle` last passed and was not held against it, with both flows open; 0: never, or they are
+ * not any more. */
+int64_t session_spared_us(const struct session *session);
 
 /* Where the session is. */
 enum session_state session_state(const struct session *session);
