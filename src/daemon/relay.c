@@ -18,8 +18,7 @@
 #include "relay_private.h"
 
 /* Work of one step: reads of one flow, of up to PUMP_BUFFER_BYTES each. More waits for its turn. */
-#define STEP_READS  4
-#define SECONDS(us) ((double)(us) / 1e6)
+#define STEP_READS 4
 
 void relay_tell(struct relay *relay, const struct fact *fact)
 {
@@ -332,92 +331,6 @@ static void move(struct relay *relay)
 		leave_for_later(relay);
 }
 
-static void look_both(struct relay *relay)
-{
-	relay_look(relay, CLIENT);
-	relay_look(relay, SERVER);
-}
-
-/* ---- the timer ------------------------------------------------------------------------------ */
-
-/* How many lines a session that runs should have had by then. */
-static int64_t lines_until(const struct relay *relay, int64_t at_us)
-{
-	return (at_us - relay->session.accepted_us) / log_every_us(relay);
-}
-
-/* When its next line is due; 0: never. */
-static int64_t next_line_us(const struct relay *relay)
-{
-	int64_t every_us = log_every_us(relay);
-
-	if (every_us == 0)
-		return 0;
-	return relay->session.accepted_us +
-	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
-}
-
-static void arm(struct relay *relay)
-{
-	struct relays *relays = relay->relays;
-	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
-	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
-
-	at_us = sooner(at_us, sooner(relay->retry_us, next_line_us(relay)));
-	at_us = sooner(at_us, sooner(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
-	/* Lazy: a timer that fires too early finds out and is armed again. */
-	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
-		return;
-	relay->armed_us = at_us;
-	ev_timer_stop(relays->loop, &relay->timer);
-	ev_timer_set(&relay->timer, at_us > relays->now_us ? SECONDS(at_us - relays->now_us) : 0.,
-		     0.);
-	ev_timer_start(relays->loop, &relay->timer);
-}
-
-/* Idle, and both peers are known to be alive. */
-static bool is_spared(const struct relay *relay)
-{
-	return policy_of(relay)->is_sparing_alive && relay_is_alive(relay, CLIENT) &&
-	       relay_is_alive(relay, SERVER);
-}
-
-static void expire(struct relay *relay, enum deadline deadline)
-{
-	if (deadline == DEADLINE_CONNECT) {
-		relay_fail_attempt(relay, 0);
-	} else if (deadline == DEADLINE_IDLE && is_spared(relay)) {
-		relay_tell_event(relay, SESSION_SPARED, CLIENT, 0);
-	} else if (deadline < DEADLINES) {
-		relay_tell(relay, &(struct fact){
-					  .event = SESSION_EXPIRED,
-					  .ending = deadline_ending(deadline),
-					  .is_gentle = policy_of(relay)->is_closed_on_timeout,
-				  });
-	}
-}
-
-/* A deadline has passed by what is known. What the kernel knows may push it on, or end the session
- * well in the last moment. */
-static void expire_after_look(struct relay *relay)
-{
-	struct deadline_at next;
-
-	look_both(relay);
-	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
-		expire(relay, next.deadline);
-}
-
-/* Nothing is kept of the lines there were: the timer fires at each of their times, or it was armed
- * for something before it, so what lies between the two is due. */
-static void log_if_due(const struct relay *relay, int64_t armed_us)
-{
-	if (log_every_us(relay) > 0 &&
-	    lines_until(relay, relay->relays->now_us) > lines_until(relay, armed_us - 1))
-		relay_log_running(relay);
-}
-
 /* ---- the step -------------------------------------------------------------------------------- */
 
 static void send_fin(struct relay *relay, enum side side)
@@ -450,7 +363,7 @@ static void carry_out(struct relay *relay, unsigned wishes)
 	if (wishes & WISH_NEXT_SERVER)
 		relay_start_attempt(relay);
 	if (wishes & WISH_LOOK)
-		look_both(relay);
+		relay_look_both(relay);
 }
 
 /* Where others count this session, now that the step is done. */
@@ -503,7 +416,7 @@ void relay_step(struct relay *relay)
 	}
 	publish_held(relay->relays);
 	if (relay->session.phase != SESSION_OVER && is_rearmed)
-		arm(relay);
+		relay_arm(relay);
 }
 
 void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
@@ -521,26 +434,5 @@ void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
 	/* The acknowledgement of our FIN comes as readiness of the socket it went to. */
 	if (relay->session.legs[side].has_fin_sent && !here->is_faulty)
 		relay_look(relay, side);
-	relay_step(relay);
-}
-
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-	struct relay *relay = watcher->data;
-	struct deadline_at next;
-
-	(void)loop;
-	(void)events;
-	relay->relays->now_us = monotonic_us();
-	log_if_due(relay, relay->armed_us);
-	relay->armed_us = 0;
-	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
-		relay_start_attempt(relay);
-	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
-		expire_after_look(relay);
-	relay_vigil_on_timer(relay);
-	relay_probe_on_timer(relay);
-	relay->session.wishes |= WISH_REARM;
 	relay_step(relay);
 }

@@ -193,8 +193,7 @@ static bool pass_on(const struct relays *relays, struct half_closed *to, unsigne
 /* A reader may have taken what the kernel held for it, and nobody has looked since. */
 static bool is_silent_still(struct relay *relay, int64_t since_us)
 {
-	relay_look(relay, CLIENT);
-	relay_look(relay, SERVER);
+	relay_look_both(relay);
 	relay_step(relay);
 	return relay->is_half_closed && silent_since_us(&relay->session) == since_us;
 }

@@ -8,9 +8,9 @@
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
- * relay_vigil.c tells dead peers from slow ones, relay_probe.c probes, relay_limits.c keeps
- * half-closed and embryonic sessions few, relay_end.c counts, logs and closes, relay_view.c copies
- * it for who shows it, relays.c keeps all relays of one worker.
+ * relay_timer.c knows what is due, relay_vigil.c tells dead peers from slow ones, relay_probe.c
+ * probes, relay_limits.c keeps half-closed and embryonic sessions few, relay_end.c counts, logs and
+ * closes, relay_view.c copies it for who shows it, relays.c keeps all relays of one worker.
  */
 
 struct relay_side {
@@ -99,9 +99,6 @@ void relay_step(struct relay *relay);
 /* The poller's word about one socket; steps. */
 void relay_on_ready(struct relay *relay, enum side side, unsigned ready);
 
-/* The one timer of a session. */
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events);
-
 /* Gives facts to the session, as of relays->now_us. */
 void relay_tell(struct relay *relay, const struct fact *fact);
 void relay_tell_event(struct relay *relay, enum session_event event, enum side side,
@@ -128,11 +125,21 @@ static inline int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* relay_timer.c */
+
+/* Sees to it that the timer fires when the next of what is due is. After each step that may have
+ * brought it nearer. */
+void relay_arm(struct relay *relay);
+
+/* The one timer of a session: does what has passed, and steps. */
+void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events);
+
 /* relay_vigil.c */
 
 /* Looks how much is unacknowledged by a side, where something may be, and whether the side lives.
  */
 void relay_look(struct relay *relay, enum side side);
+void relay_look_both(struct relay *relay);
 
 /* Whether a side was heard from lately enough to be known to be alive. */
 bool relay_is_alive(const struct relay *relay, enum side side);

@@ -46,6 +46,12 @@ void relay_look(struct relay *relay, enum side side)
 		relay_lose_dead(relay, side, DETECTOR_USER_TIMEOUT);
 }
 
+void relay_look_both(struct relay *relay)
+{
+	relay_look(relay, CLIENT);
+	relay_look(relay, SERVER);
+}
+
 bool relay_is_alive(const struct relay *relay, enum side side)
 {
 	int64_t alive_us = policy_of(relay)->alive_us[side];
