@@ -128,7 +128,7 @@ void relay_end(struct relay *relay)
 	relay_note_end(relay, ended_next(&relays->ended));
 	if (is_logged)
 		log_session(&line);
-	ev_timer_stop(relays->loop, &relay->timer);
+	agenda_drop(&relays->agenda, relay);
 	pool_release(relay->route->pool, relay->server);
 	roster_remove(&relays->roster, relay->session.id);
 	relay->is_dead = true;

@@ -49,12 +49,11 @@ struct relay {
 	struct relay_probes *probes;  /* NULL: none */
 	int server;                   /* in the pool; BALANCE_NONE: none */
 	int error;                    /* -errno behind the ending; 0: none known */
-	ev_timer timer;
-	int64_t armed_us; /* when the timer fires; 0: it does not run */
 	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
 	struct relay *next_pending;
 	struct relay *next_dead;
-	uint8_t counted; /* enum session_state that it counts in now */
+	uint32_t agenda_place; /* the agenda's; 0: no timer runs */
+	uint8_t counted;       /* enum session_state that it counts in now */
 	bool is_pending;
 	bool is_dead;
 	bool is_kept[SIDES]; /* the kernel keeps watch over that side, as dead_after asks */
@@ -131,8 +130,8 @@ static inline int64_t sooner(int64_t a, int64_t b)
  * brought it nearer. */
 void relay_arm(struct relay *relay);
 
-/* The one timer of a session: does what has passed, and steps. */
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events);
+/* The one timer of a session, which was armed for `due_us`: does what has passed, and steps. */
+void relay_on_timer(struct relay *relay, int64_t due_us);
 
 /* relay_vigil.c */
 

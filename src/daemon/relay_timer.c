@@ -8,8 +8,6 @@
  */
 #include "relay_private.h"
 
-#define SECONDS(us) ((double)(us) / 1e6)
-
 /* How many lines a session that runs should have had by then. */
 static int64_t lines_until(const struct relay *relay, int64_t at_us)
 {
@@ -32,17 +30,14 @@ void relay_arm(struct relay *relay)
 	struct relays *relays = relay->relays;
 	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
+	int64_t armed_us = agenda_due_us(&relays->agenda, relay);
 
 	at_us = sooner(at_us, sooner(relay->retry_us, next_line_us(relay)));
 	at_us = sooner(at_us, sooner(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
-	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
+	if (at_us == 0 || (armed_us != 0 && armed_us <= at_us))
 		return;
-	relay->armed_us = at_us;
-	ev_timer_stop(relays->loop, &relay->timer);
-	ev_timer_set(&relay->timer, at_us > relays->now_us ? SECONDS(at_us - relays->now_us) : 0.,
-		     0.);
-	ev_timer_start(relays->loop, &relay->timer);
+	agenda_set(&relays->agenda, relay, at_us, relays->now_us);
 }
 
 /* Idle, and both peers are known to be alive. */
@@ -88,16 +83,12 @@ static void log_if_due(const struct relay *relay, int64_t armed_us)
 		relay_log_running(relay);
 }
 
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+void relay_on_timer(struct relay *relay, int64_t due_us)
 {
-	struct relay *relay = watcher->data;
 	struct deadline_at next;
 
-	(void)loop;
-	(void)events;
 	relay->relays->now_us = monotonic_us();
-	log_if_due(relay, relay->armed_us);
-	relay->armed_us = 0;
+	log_if_due(relay, due_us);
 	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
 		relay_start_attempt(relay);
 	next = deadline_next(&relay->session, policy_of(relay));

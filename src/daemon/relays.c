@@ -51,6 +51,8 @@ static void reap(struct relays *relays)
 {
 	struct relay *kept = NULL;
 
+	if (!relays->dead)
+		return;
 	while (relays->dead) {
 		struct relay *relay = relays->dead;
 
@@ -63,6 +65,7 @@ static void reap(struct relays *relays)
 		}
 	}
 	relays->dead = kept;
+	(void)agenda_reserve(&relays->agenda, relays->roster.live); /* gives back at the most */
 }
 
 static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
@@ -150,6 +153,7 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 		pump_fini(&relays->pump);
 		return error;
 	}
+	agenda_init(&relays->agenda, loop, relay_on_timer);
 	ev_io_init(&relays->readiness, on_readiness, relays->poller.fd, EV_READ);
 	ev_prepare_init(&relays->turn, on_turn);
 	ev_idle_init(&relays->unfinished, on_unfinished);
@@ -171,6 +175,7 @@ void relays_fini(struct relays *relays)
 	ev_idle_stop(relays->loop, &relays->unfinished);
 	poller_fini(&relays->poller);
 	ended_fini(&relays->ended);
+	agenda_fini(&relays->agenda);
 	roster_fini(&relays->roster);
 	pump_fini(&relays->pump);
 }
@@ -181,7 +186,8 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 {
 	struct relay *relay = calloc(1, sizeof *relay);
 
-	if (!relay || roster_reserve(&relays->roster) < 0) {
+	if (!relay || roster_reserve(&relays->roster) < 0 ||
+	    agenda_reserve(&relays->agenda, relays->roster.live + 1) < 0) {
 		free(relay);
 		return NULL;
 	}
@@ -194,8 +200,6 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->route = route;
 	relay->relays = relays;
 	relay->server = BALANCE_NONE;
-	ev_timer_init(&relay->timer, relay_on_timer, 0., 0.);
-	relay->timer.data = relay;
 	relay->counted = (uint8_t)session_state(&relay->session);
 	roster_add(&relays->roster, relay->session.id, relay);
 	counters_accept(counters_of(relay), (enum session_state)relay->counted);

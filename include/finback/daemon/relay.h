@@ -1,6 +1,7 @@
 #ifndef FINBACK_DAEMON_RELAY_H
 #define FINBACK_DAEMON_RELAY_H
 
+#include <finback/daemon/agenda.h>
 #include <finback/daemon/generation.h>
 #include <finback/daemon/roster.h>
 #include <finback/daemon/view.h>
@@ -36,6 +37,7 @@ struct relays {
 	uint64_t id_step;
 	uint64_t count;       /* ever adopted */
 	struct roster roster; /* the live ones */
+	struct agenda agenda; /* their timers */
 	struct ended ended;   /* the last that are not */
 	/* Any thread may read: */
 	_Atomic uint64_t buffer_bytes; /* held in finback's own memory */
