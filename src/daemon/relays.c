@@ -44,7 +44,7 @@ static void reap_one(struct relay *relay)
 	release(relays, relay->route);
 	free(relay->attempt);
 	free(relay->probes);
-	free(relay);
+	slabs_give(&relays->slabs, relay);
 }
 
 static void reap(struct relays *relays)
@@ -153,6 +153,7 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 		pump_fini(&relays->pump);
 		return error;
 	}
+	slabs_init(&relays->slabs, sizeof(struct relay));
 	agenda_init(&relays->agenda, loop, relay_on_timer);
 	ev_io_init(&relays->readiness, on_readiness, relays->poller.fd, EV_READ);
 	ev_prepare_init(&relays->turn, on_turn);
@@ -176,6 +177,7 @@ void relays_fini(struct relays *relays)
 	poller_fini(&relays->poller);
 	ended_fini(&relays->ended);
 	agenda_fini(&relays->agenda);
+	slabs_fini(&relays->slabs);
 	roster_fini(&relays->roster);
 	pump_fini(&relays->pump);
 }
@@ -184,11 +186,11 @@ void relays_fini(struct relays *relays)
 static struct relay *create(struct relays *relays, const struct route *route, int fd,
 			    const struct address *peer)
 {
-	struct relay *relay = calloc(1, sizeof *relay);
+	struct relay *relay = slabs_take(&relays->slabs);
 
 	if (!relay || roster_reserve(&relays->roster) < 0 ||
 	    agenda_reserve(&relays->agenda, relays->roster.live + 1) < 0) {
-		free(relay);
+		slabs_give(&relays->slabs, relay);
 		return NULL;
 	}
 	relays->now_us = monotonic_us();

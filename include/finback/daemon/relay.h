@@ -4,6 +4,7 @@
 #include <finback/daemon/agenda.h>
 #include <finback/daemon/generation.h>
 #include <finback/daemon/roster.h>
+#include <finback/daemon/slabs.h>
 #include <finback/daemon/view.h>
 #include <finback/engine/ending.h>
 #include <finback/io/address.h>
@@ -36,6 +37,7 @@ struct relays {
 	uint64_t next_id;
 	uint64_t id_step;
 	uint64_t count;       /* ever adopted */
+	struct slabs slabs;   /* their records */
 	struct roster roster; /* the live ones */
 	struct agenda agenda; /* their timers */
 	struct ended ended;   /* the last that are not */
