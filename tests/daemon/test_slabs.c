@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -192,26 +193,65 @@ static void records_come_and_go(void **state)
 	assert_int_equal(slabs.count, 1);
 }
 
-/* A record of any size has its own bytes up to the last. */
+/* A record of any size has its own bytes up to the last, in a full slab, too. */
 static void records_of_any_size(void **state)
 {
 	(void)state;
 	for (size_t bytes = 1; bytes <= SLAB_BYTES / 8; bytes += 1 + bytes / 3) {
+		static unsigned char *held[SLAB_BYTES / 8];
 		struct slabs sized;
-		unsigned char *held[50];
+		size_t count = 0;
 
 		slabs_init(&sized, bytes);
-		for (size_t i = 0; i < 50; i++) {
-			held[i] = slabs_take(&sized);
-			memset(held[i], (int)i, bytes);
+		while (sized.count < 2) {
+			held[count] = slabs_take(&sized);
+			assert_true((uintptr_t)held[count] % SLAB_BYTES + bytes <= SLAB_BYTES);
+			memset(held[count], (int)(count % 251), bytes);
+			count++;
 		}
-		for (size_t i = 0; i < 50; i++) {
+		while (count-- > 0) {
 			for (size_t at = 0; at < bytes; at++)
-				assert_int_equal(held[i][at], i);
-			slabs_give(&sized, held[i]);
+				assert_int_equal(held[count][at], count % 251);
+			slabs_give(&sized, held[count]);
 		}
 		slabs_fini(&sized);
 	}
+}
+
+/* What the process has mapped, in bytes. */
+static size_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	size_t pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%zu", &pages), 1);
+	(void)fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whatever else the process maps in between, and with nothing mapped beside them. */
+static void the_kernel_may_put_them_anywhere(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *pages[20];
+	size_t before = mapped_bytes();
+	size_t count = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++) {
+		pages[i] = mmap(NULL, page, i % 2 ? PROT_READ : PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		assert_ptr_not_equal(pages[i], MAP_FAILED);
+		while (slabs.count <= i)
+			take(count++);
+	}
+	assert_true(mapped_bytes() - before <= (20 + 4) * SLAB_BYTES);
+	while (count > 0)
+		give(--count);
+	for (size_t i = 0; i < 20; i++)
+		assert_int_equal(munmap(pages[i], page), 0);
+	assert_int_equal(slabs.count, 1);
 }
 
 static void a_free_record_is_poisoned(void **state)
@@ -246,6 +286,7 @@ int main(void)
 		CASE(one_slab_is_kept),
 		CASE(records_come_and_go),
 		CASE(records_of_any_size),
+		CASE(the_kernel_may_put_them_anywhere),
 		CASE(a_free_record_is_poisoned),
 	};
 
