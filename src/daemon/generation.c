@@ -163,16 +163,35 @@ static bool fill_pool(struct pool *pool, const struct config_pool *config,
 	return true;
 }
 
-static bool fill_route(struct route *route, struct generation *generation,
-		       const struct config_listener *listener, struct registry *registry)
+static void fill_lanes(struct route *route)
 {
+	struct tally *tally = route->tally;
+
+	for (size_t i = 0; i < tally->workers; i++)
+		route->lanes[i] = (struct lane){
+			.route = route,
+			.policy = &route->listener->policy,
+			.counters = &tally->workers_counters[i],
+			.half_closed = &tally->workers_half_closed[i],
+			.log_every_us = route->generation->config->log.every_us,
+		};
+}
+
+static bool fill_route(struct generation *generation, size_t index, struct registry *registry)
+{
+	const struct config_listener *listener = &generation->config->listeners[index];
+	struct route *route = &generation->routes[index];
 	size_t pool = (size_t)(listener->pool - generation->config->pools);
 
 	route->generation = generation;
 	route->listener = listener;
 	route->pool = &generation->pools[pool];
 	route->tally = remember_tally(registry, listener->name);
-	return route->tally != NULL;
+	if (!route->tally)
+		return false;
+	route->lanes = &generation->lanes[index * registry->workers];
+	fill_lanes(route);
+	return true;
 }
 
 static bool fill(struct generation *generation, struct registry *registry)
@@ -181,14 +200,15 @@ static bool fill(struct generation *generation, struct registry *registry)
 
 	generation->pools = calloc(config->pool_count, sizeof *generation->pools);
 	generation->routes = calloc(config->listener_count, sizeof *generation->routes);
-	if (!generation->pools || !generation->routes)
+	generation->lanes =
+		calloc(config->listener_count * registry->workers, sizeof *generation->lanes);
+	if (!generation->pools || !generation->routes || !generation->lanes)
 		return false;
 	for (size_t i = 0; i < config->pool_count; i++)
 		if (!fill_pool(&generation->pools[i], &config->pools[i], registry))
 			return false;
 	for (size_t i = 0; i < config->listener_count; i++)
-		if (!fill_route(&generation->routes[i], generation, &config->listeners[i],
-				registry))
+		if (!fill_route(generation, i, registry))
 			return false;
 	return true;
 }
@@ -221,6 +241,7 @@ void generation_unref(struct generation *generation)
 	if (!generation ||
 	    atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
 		return;
+	free(generation->lanes);
 	free(generation->routes);
 	free(generation->pools);
 	config_unref(generation->config);

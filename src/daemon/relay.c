@@ -22,7 +22,7 @@
 
 void relay_tell(struct relay *relay, const struct fact *fact)
 {
-	(void)session_step(&relay->session, fact, relay->relays->now_us);
+	(void)session_step(&relay->session, fact, relay->lane->relays->now_us);
 }
 
 void relay_tell_event(struct relay *relay, enum session_event event, enum side side, uint32_t count)
@@ -222,7 +222,7 @@ static void flush(struct relay *relay, enum side side)
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	pump_flush(&relay->relays->pump, &flow, &report);
+	pump_flush(&relay->lane->relays->pump, &flow, &report);
 	relay->sides[side].rest = flow.rest;
 	note_sink(relay, side, &report);
 }
@@ -232,7 +232,7 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	pump_put(&relay->relays->pump, &flow, bytes, size, &report);
+	pump_put(&relay->lane->relays->pump, &flow, bytes, size, &report);
 	relay->sides[side].rest = flow.rest;
 	relay_tell_event(relay, SESSION_READ, side, (uint32_t)size);
 	counters_add(counters_of(relay), COUNTER_BYTES + side, size);
@@ -250,7 +250,7 @@ static void carry(struct relay *relay, enum side side)
 		flow.limit -= PROBE_HELD_MAX;
 		flow.filter = &filter;
 	}
-	pump_carry(&relay->relays->pump, &flow, &report);
+	pump_carry(&relay->lane->relays->pump, &flow, &report);
 	relay->sides[side].rest = flow.rest;
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
@@ -264,7 +264,7 @@ static void discard(struct relay *relay, enum side side)
 {
 	struct pump_report report;
 
-	pump_discard(&relay->relays->pump, relay->session.legs[side].fd, &report);
+	pump_discard(&relay->lane->relays->pump, relay->session.legs[side].fd, &report);
 	note_source(relay, side, &report);
 }
 
@@ -308,7 +308,7 @@ static bool take_faults(struct relay *relay)
 
 static void leave_for_later(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 
 	if (relay->is_pending)
 		return;
@@ -346,7 +346,7 @@ static void send_fin(struct relay *relay, enum side side)
 
 static void drop_rest(struct relay *relay, enum side side)
 {
-	pump_drop(&relay->relays->pump, relay->sides[side].rest);
+	pump_drop(&relay->lane->relays->pump, relay->sides[side].rest);
 	relay->sides[side].rest = NULL;
 }
 
@@ -414,7 +414,7 @@ void relay_step(struct relay *relay)
 		count_state(relay);
 		relay_limits_step(relay);
 	}
-	publish_held(relay->relays);
+	publish_held(relay->lane->relays);
 	if (relay->session.phase != SESSION_OVER && is_rearmed)
 		relay_arm(relay);
 }

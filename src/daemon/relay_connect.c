@@ -23,7 +23,7 @@
 void relay_drop_server(struct relay *relay)
 {
 	if (relay->session.legs[SERVER].fd >= 0)
-		count_descriptors(relay->relays, -1);
+		count_descriptors(relay->lane->relays, -1);
 	sock_close(relay->session.legs[SERVER].fd);
 	relay->session.legs[SERVER].fd = -1;
 	relay->sides[SERVER] = (struct relay_side){ 0 };
@@ -32,7 +32,7 @@ void relay_drop_server(struct relay *relay)
 
 static void on_connected(struct relay *relay)
 {
-	const struct keepalive *keepalive = &relay->route->listener->sides[SERVER].keepalive;
+	const struct keepalive *keepalive = &relay->lane->route->listener->sides[SERVER].keepalive;
 	struct session *session = &relay->session;
 
 	relay->sides[SERVER].is_writable = true;
@@ -44,7 +44,7 @@ static void on_connected(struct relay *relay)
 	if (!is_unix(relay, SERVER) && policy_of(relay)->dead_after_us[SERVER] == 0)
 		(void)liveness_apply(session->legs[SERVER].fd, keepalive);
 	counters_observe(counters_of(relay), HISTOGRAM_CONNECT,
-			 relay->relays->now_us - session->accepted_us);
+			 relay->lane->relays->now_us - session->accepted_us);
 	relay_tell_event(relay, SESSION_CONNECTED, SERVER, 0);
 }
 
@@ -73,19 +73,20 @@ void relay_start_attempt(struct relay *relay)
 	relay->retry_us = 0;
 	/* To wait for room is not a new attempt: its deadline runs on. */
 	if (relay->attempt->tries != tries)
-		session_attempt(session, relay->attempt->tries, relay->relays->now_us);
+		session_attempt(session, relay->attempt->tries, relay->lane->relays->now_us);
 	if (result == -ENOENT) {
 		give_up(relay);
 		return;
 	}
 	if (result == -EAGAIN) {
-		relay->retry_us = relay->relays->now_us + relay->attempt->busy_ms * INT64_C(1000);
+		relay->retry_us =
+			relay->lane->relays->now_us + relay->attempt->busy_ms * INT64_C(1000);
 		session->wishes |= WISH_REARM;
 		return;
 	}
 	session->legs[SERVER].fd = fd;
-	count_descriptors(relay->relays, 1);
-	if (poller_add(&relay->relays->poller, fd, relay, SERVER) < 0)
+	count_descriptors(relay->lane->relays, 1);
+	if (poller_add(&relay->lane->relays->poller, fd, relay, SERVER) < 0)
 		relay_cut(relay, ENDING_LIMITED);
 	else if (result == 0)
 		on_connected(relay);

@@ -43,8 +43,7 @@ struct relay_probes {
 struct relay {
 	struct session session;
 	struct relay_side sides[SIDES];
-	const struct route *route;
-	struct relays *relays;
+	struct lane *lane;
 	struct pool_attempt *attempt; /* while connecting */
 	struct relay_probes *probes;  /* NULL: none */
 	int server;                   /* in the pool; BALANCE_NONE: none */
@@ -63,18 +62,18 @@ struct relay {
 
 static inline struct counters *counters_of(const struct relay *relay)
 {
-	return &relay->route->tally->workers_counters[relay->relays->worker];
+	return relay->lane->counters;
 }
 
 static inline const struct policy *policy_of(const struct relay *relay)
 {
-	return &relay->route->listener->policy;
+	return relay->lane->policy;
 }
 
 /* How often a session that still runs gets a line in the log; 0: never. */
 static inline int64_t log_every_us(const struct relay *relay)
 {
-	return relay->route->generation->config->log.every_us;
+	return relay->lane->log_every_us;
 }
 
 static inline bool is_unix(const struct relay *relay, enum side side)

@@ -26,12 +26,12 @@ static_assert(PROBE_HELD_MAX <= PUMP_FILTER_ROOM, "what is held fits before the 
 
 static const struct probe_settings *settings_of(const struct relay *relay, enum side target)
 {
-	return &relay->route->listener->sides[target].probe;
+	return &relay->lane->route->listener->sides[target].probe;
 }
 
 int relay_probe_init(struct relay *relay)
 {
-	const struct config_side *sides = relay->route->listener->sides;
+	const struct config_side *sides = relay->lane->route->listener->sides;
 
 	if (!sides[CLIENT].has_probe && !sides[SERVER].has_probe)
 		return 0;
@@ -61,7 +61,7 @@ static void note_answer(struct relay *relay, enum side target, struct relay_prob
 			size_t swallowed)
 {
 	answered->replies++;
-	answered->answered_us = relay->relays->now_us;
+	answered->answered_us = relay->lane->relays->now_us;
 	answered->is_overdue = false;
 	relay->session.wishes |= WISH_REARM; /* the next one may be due before the answer was */
 	counters_add(counters_of(relay), COUNTER_PROBE_REPLIES + target, 1);
@@ -74,10 +74,10 @@ static void note_off(const struct relay *relay, enum side target)
 	static struct log_limit limit;
 
 	log_say_limited(
-		&limit, relay->relays->now_us, LOG_LEVEL_DEBUG,
+		&limit, relay->lane->relays->now_us, LOG_LEVEL_DEBUG,
 		"listener %s: session %llu: the bytes are not understood as %s any more; no "
 		"probe goes to the %s from now on",
-		relay->route->listener->name, (unsigned long long)relay->session.id,
+		relay->lane->route->listener->name, (unsigned long long)relay->session.id,
 		probe_protocol_name(settings_of(relay, target)->protocol), side_name(target));
 }
 
@@ -225,13 +225,13 @@ static void do_due(struct relay *relay, enum side target)
 	struct relay_probe *next = &relay->probes->sides[target];
 	int64_t at_us = relay_probe_due_us(relay, target);
 
-	if (at_us == 0 || at_us > relay->relays->now_us)
+	if (at_us == 0 || at_us > relay->lane->relays->now_us)
 		return;
 	if (is_answer_awaited(relay, next, target)) {
 		note_silence(relay, target);
 		return;
 	}
-	next->tried_us = relay->relays->now_us;
+	next->tried_us = relay->lane->relays->now_us;
 	relay_look(relay, target);
 	if (session_state(&relay->session) == STATE_OPEN && may_send(relay, target))
 		send_probe(relay, target);

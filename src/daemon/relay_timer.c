@@ -22,12 +22,12 @@ static int64_t next_line_us(const struct relay *relay)
 	if (every_us == 0)
 		return 0;
 	return relay->session.accepted_us +
-	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
+	       (lines_until(relay, relay->lane->relays->now_us) + 1) * every_us;
 }
 
 void relay_arm(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 	int64_t armed_us = agenda_due_us(&relays->agenda, relay);
@@ -70,7 +70,7 @@ static void expire_after_look(struct relay *relay)
 
 	relay_look_both(relay);
 	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
+	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->lane->relays->now_us)
 		expire(relay, next.deadline);
 }
 
@@ -79,7 +79,7 @@ static void expire_after_look(struct relay *relay)
 static void log_if_due(const struct relay *relay, int64_t armed_us)
 {
 	if (log_every_us(relay) > 0 &&
-	    lines_until(relay, relay->relays->now_us) > lines_until(relay, armed_us - 1))
+	    lines_until(relay, relay->lane->relays->now_us) > lines_until(relay, armed_us - 1))
 		relay_log_running(relay);
 }
 
@@ -87,12 +87,12 @@ void relay_on_timer(struct relay *relay, int64_t due_us)
 {
 	struct deadline_at next;
 
-	relay->relays->now_us = monotonic_us();
+	relay->lane->relays->now_us = monotonic_us();
 	log_if_due(relay, due_us);
-	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
+	if (relay->retry_us != 0 && relay->retry_us <= relay->lane->relays->now_us)
 		relay_start_attempt(relay);
 	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
+	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->lane->relays->now_us)
 		expire_after_look(relay);
 	relay_vigil_on_timer(relay);
 	relay_probe_on_timer(relay);

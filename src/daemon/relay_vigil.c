@@ -14,7 +14,7 @@
 static bool judge(const struct relay *relay, enum side side, int64_t dead_after_us,
 		  struct fact *fact)
 {
-	int64_t now_us = relay->relays->now_us;
+	int64_t now_us = relay->lane->relays->now_us;
 	struct vitals vitals = { 0 };
 
 	if (now_us < vigil_due_us(&relay->session, side, dead_after_us))
@@ -86,12 +86,12 @@ int64_t relay_vigil_next_us(const struct relay *relay)
 
 void relay_vigil_on_timer(struct relay *relay)
 {
-	const struct config_side *sides = relay->route->listener->sides;
+	const struct config_side *sides = relay->lane->route->listener->sides;
 
 	for (int side = CLIENT; side < SIDES; side++) {
 		int64_t due_us = keep_due_us(relay, (enum side)side);
 
-		if (due_us == 0 || due_us > relay->relays->now_us)
+		if (due_us == 0 || due_us > relay->lane->relays->now_us)
 			continue;
 		/* A kernel that refuses an option still relays: the configuration's check knows
 		 * the limits. */

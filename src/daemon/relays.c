@@ -39,9 +39,9 @@ static void release(struct relays *relays, const struct route *route)
 
 static void reap_one(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 
-	release(relays, relay->route);
+	release(relays, relay->lane->route);
 	free(relay->attempt);
 	free(relay->probes);
 	slabs_give(&relays->slabs, relay);
@@ -182,6 +182,16 @@ void relays_fini(struct relays *relays)
 	pump_fini(&relays->pump);
 }
 
+/* The worker's part of the route. It knows its worker by its first session. */
+static struct lane *lane_of(struct relays *relays, const struct route *route)
+{
+	struct lane *lane = &route->lanes[relays->worker];
+
+	if (lane->relays != relays) /* once: the lanes of others lie beside it */
+		lane->relays = relays;
+	return lane;
+}
+
 /* A relay without sockets in the poller and without a server. NULL: no memory. */
 static struct relay *create(struct relays *relays, const struct route *route, int fd,
 			    const struct address *peer)
@@ -199,8 +209,7 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->session.legs[CLIENT].fd = fd;
 	relay->session.peers[CLIENT] = endpoint_of(peer);
 	relay->sides[CLIENT].is_writable = true;
-	relay->route = route;
-	relay->relays = relays;
+	relay->lane = lane_of(relays, route);
 	relay->server = BALANCE_NONE;
 	relay->counted = (uint8_t)session_state(&relay->session);
 	roster_add(&relays->roster, relay->session.id, relay);
@@ -213,7 +222,7 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 static void refuse_unrecorded(struct relays *relays, const struct route *route, int fd)
 {
 	static struct log_limit limit;
-	struct counters *counters = &route->tally->workers_counters[relays->worker];
+	struct counters *counters = route->lanes[relays->worker].counters;
 
 	sock_close(fd);
 	counters_accept(counters, STATE_CONNECTING);

@@ -246,7 +246,7 @@ static void the_kernel_may_put_them_anywhere(void **state)
 		while (slabs.count <= i)
 			take(count++);
 	}
-	assert_true(mapped_bytes() - before <= (20 + 4) * SLAB_BYTES);
+	assert_true(mapped_bytes() - before <= (20 + 2) * SLAB_BYTES);
 	while (count > 0)
 		give(--count);
 	for (size_t i = 0; i < 20; i++)
