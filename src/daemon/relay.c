@@ -62,7 +62,7 @@ static void lose(struct relay *relay, enum side side, int error, enum detector d
 	if (relay->session.phase == SESSION_CONNECTING)
 		unread = sock_unread(relay->session.legs[side].fd);
 	if (relay->error == 0)
-		relay->error = error;
+		relay->error = (int16_t)error;
 	lost->is_faulty = false;
 	lost->is_readable = lost->is_thorough = true;
 	relay_tell(relay, &(struct fact){
@@ -313,8 +313,7 @@ static void leave_for_later(struct relay *relay)
 	if (relay->is_pending)
 		return;
 	relay->is_pending = true;
-	relay->next_pending = relays->pending;
-	relays->pending = relay;
+	relay_push(&relays->pending, relay);
 	ev_idle_start(relays->loop, &relays->unfinished);
 }
 
@@ -374,7 +373,7 @@ static void count_state(struct relay *relay)
 	if (state == relay->counted)
 		return;
 	counters_move(counters_of(relay), (enum session_state)relay->counted, state);
-	relay->counted = (uint8_t)state;
+	relay->counted = state & 7;
 }
 
 /* What all sessions of the worker hold, for any thread to read. */

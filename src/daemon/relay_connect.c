@@ -53,7 +53,7 @@ static void give_up(struct relay *relay)
 {
 	enum ending ending = pool_attempt_ending(relay->attempt);
 
-	relay->error = relay->attempt->last_error;
+	relay->error = (int16_t)relay->attempt->last_error;
 	relay_tell(relay, &(struct fact){
 				  .event = ending == ENDING_CONNECT_TIMEOUT ? SESSION_EXPIRED
 									    : SESSION_CUT,
@@ -69,7 +69,7 @@ void relay_start_attempt(struct relay *relay)
 	int fd = -1;
 	int result = pool_attempt_next(relay->attempt, &fd, &session->peers[SERVER]);
 
-	relay->server = relay->attempt->server;
+	relay->server = (int16_t)relay->attempt->server;
 	relay->retry_us = 0;
 	/* To wait for room is not a new attempt: its deadline runs on. */
 	if (relay->attempt->tries != tries)

@@ -132,8 +132,8 @@ void relay_end(struct relay *relay)
 	pool_release(relay->lane->route->pool, relay->server);
 	roster_remove(&relays->roster, relay->session.id);
 	relay->is_dead = true;
-	relay->next_dead = relays->dead;
-	relays->dead = relay;
+	if (!relay->is_pending)
+		relay_push(&relays->dead, relay);
 }
 
 void relay_log_running(const struct relay *relay)

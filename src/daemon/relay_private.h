@@ -16,12 +16,13 @@
 struct relay_side {
 	struct rest *rest; /* read from this side, for the other; NULL: nothing is held */
 	struct gait gait;  /* of the flow from this side */
-	bool is_readable;
-	bool is_thorough; /* a short read does not mean "empty" */
-	bool is_urgent;   /* a mark is among what is unread */
-	bool is_writable;
-	bool is_faulty; /* an error was announced and not taken yet */
-	bool is_ended;  /* its FIN is in the kernel, announced while there was no error */
+	bool is_readable : 1;
+	bool is_thorough : 1; /* a short read does not mean "empty" */
+	bool is_urgent : 1;   /* a mark is among what is unread */
+	bool is_writable : 1;
+	bool is_faulty : 1; /* an error was announced and not taken yet */
+	bool is_ended : 1;  /* its FIN is in the kernel, announced while there was no error */
+	bool is_kept : 1;   /* the kernel keeps watch over it, as dead_after asks */
 };
 
 /* A session's application probe towards one side. */
@@ -46,19 +47,26 @@ struct relay {
 	struct lane *lane;
 	struct pool_attempt *attempt; /* while connecting */
 	struct relay_probes *probes;  /* NULL: none */
-	int server;                   /* in the pool; BALANCE_NONE: none */
-	int error;                    /* -errno behind the ending; 0: none known */
-	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
-	struct relay *next_pending;
-	struct relay *next_dead;
+	int64_t retry_us;      /* when a UNIX server with a full backlog is tried again; 0: no */
+	struct relay *next;    /* pending or dead: on that list of its worker's */
 	uint32_t agenda_place; /* the agenda's; 0: no timer runs */
-	uint8_t counted;       /* enum session_state that it counts in now */
-	bool is_pending;
-	bool is_dead;
-	bool is_kept[SIDES]; /* the kernel keeps watch over that side, as dead_after asks */
-	bool is_embryonic;   /* counts as such in the tally */
-	bool is_half_closed; /* likewise, and is in its worker's silence */
+	int16_t server;        /* in the pool; BALANCE_NONE: none */
+	int16_t error;         /* -errno behind the ending; 0: none known */
+	uint8_t counted : 3;   /* enum session_state that it counts in now */
+	bool is_pending : 1;   /* it may be dead as well; then it is on this list still */
+	bool is_dead : 1;
+	bool is_embryonic : 1;   /* counts as such in the tally */
+	bool is_half_closed : 1; /* likewise, and is in its worker's silence */
 };
+static_assert(BALANCE_SERVERS_MAX <= INT16_MAX, "a server's index fits");
+static_assert(STATES <= 8, "three bits");
+
+/* Puts one on a list of its worker's. */
+static inline void relay_push(struct relay **list, struct relay *relay)
+{
+	relay->next = *list;
+	*list = relay;
+}
 
 static inline struct counters *counters_of(const struct relay *relay)
 {

@@ -74,7 +74,8 @@ static int64_t keep_due_us(const struct relay *relay, enum side side)
 	int64_t since_us = side == CLIENT ? session->accepted_us : session->connected_us;
 	int64_t dead_after_us = policy_of(relay)->dead_after_us[side];
 
-	if (dead_after_us == 0 || relay->is_kept[side] || since_us == 0 || is_unix(relay, side))
+	if (dead_after_us == 0 || relay->sides[side].is_kept || since_us == 0 ||
+	    is_unix(relay, side))
 		return 0;
 	return since_us + dead_after_us / UNWATCHED;
 }
@@ -96,6 +97,6 @@ void relay_vigil_on_timer(struct relay *relay)
 		/* A kernel that refuses an option still relays: the configuration's check knows
 		 * the limits. */
 		(void)liveness_keep(relay->session.legs[side].fd, &sides[side].keepalive);
-		relay->is_kept[side] = true;
+		relay->sides[side].is_kept = true;
 	}
 }

@@ -49,22 +49,14 @@ static void reap_one(struct relay *relay)
 
 static void reap(struct relays *relays)
 {
-	struct relay *kept = NULL;
-
 	if (!relays->dead)
 		return;
 	while (relays->dead) {
 		struct relay *relay = relays->dead;
 
-		relays->dead = relay->next_dead;
-		if (relay->is_pending) { /* still on the other list: next time */
-			relay->next_dead = kept;
-			kept = relay;
-		} else {
-			reap_one(relay);
-		}
+		relays->dead = relay->next;
+		reap_one(relay);
 	}
-	relays->dead = kept;
 	(void)agenda_reserve(&relays->agenda, relays->roster.live); /* gives back at the most */
 }
 
@@ -90,7 +82,18 @@ static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-/* Gives each relay that had work left over one more step. */
+/* Takes the first of a list of pending ones from it. */
+static struct relay *pull(struct relay **pending)
+{
+	struct relay *relay = *pending;
+
+	*pending = relay->next;
+	relay->is_pending = false;
+	return relay;
+}
+
+/* Gives each relay that had work left over one more step. One that died meanwhile can be reaped
+ * now. */
 static void run_pending(struct relays *relays)
 {
 	struct relay *pending = relays->pending;
@@ -99,11 +102,11 @@ static void run_pending(struct relays *relays)
 	if (pending)
 		relays->now_us = monotonic_us();
 	while (pending) {
-		struct relay *relay = pending;
+		struct relay *relay = pull(&pending);
 
-		pending = relay->next_pending;
-		relay->is_pending = false;
-		if (!relay->is_dead)
+		if (relay->is_dead)
+			relay_push(&relays->dead, relay);
+		else
 			relay_step(relay);
 	}
 	if (!relays->pending)
@@ -167,9 +170,7 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 void relays_fini(struct relays *relays)
 {
 	assert(relays->roster.live == 0);
-	relays->pending = NULL;
-	for (struct relay *relay = relays->dead; relay; relay = relay->next_dead)
-		relay->is_pending = false;
+	run_pending(relays); /* dead as they are */
 	reap(relays);
 	ev_io_stop(relays->loop, &relays->readiness);
 	ev_prepare_stop(relays->loop, &relays->turn);
@@ -211,7 +212,7 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->sides[CLIENT].is_writable = true;
 	relay->lane = lane_of(relays, route);
 	relay->server = BALANCE_NONE;
-	relay->counted = (uint8_t)session_state(&relay->session);
+	relay->counted = session_state(&relay->session) & 7;
 	roster_add(&relays->roster, relay->session.id, relay);
 	counters_accept(counters_of(relay), (enum session_state)relay->counted);
 	count_descriptors(relays, 1);
