@@ -130,7 +130,7 @@ void relay_end(struct relay *relay)
 		log_session(&line);
 	agenda_drop(&relays->agenda, relay);
 	pool_release(relay->lane->route->pool, relay->server);
-	roster_remove(&relays->roster, relay->session.id);
+	roster_remove(&relays->roster, relay);
 	relay->is_dead = true;
 	if (!relay->is_pending)
 		relay_push(&relays->dead, relay);

@@ -213,7 +213,7 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->lane = lane_of(relays, route);
 	relay->server = BALANCE_NONE;
 	relay->counted = session_state(&relay->session) & 7;
-	roster_add(&relays->roster, relay->session.id, relay);
+	roster_add(&relays->roster, relay);
 	counters_accept(counters_of(relay), (enum session_state)relay->counted);
 	count_descriptors(relays, 1);
 	return relay;
