@@ -25,7 +25,7 @@
 static void put(struct agenda *agenda, size_t at, struct agenda_entry entry)
 {
 	agenda->entries[at] = entry;
-	entry.relay->agenda_place = (uint32_t)at + 1;
+	entry.relay->agenda_place = (uint32_t)(at + 1) & AGENDA_MAX;
 }
 
 /* Where an entry belongs that is not after any below `at`, a gap. */
@@ -104,7 +104,7 @@ int agenda_reserve(struct agenda *agenda, size_t count)
 	shrink(agenda, count);
 	if (count <= agenda->capacity)
 		return 0;
-	if (count > UINT32_MAX)
+	if (count > AGENDA_MAX)
 		return -ENOMEM;
 	if (grown < CAPACITY_MIN)
 		grown = CAPACITY_MIN;

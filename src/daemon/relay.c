@@ -213,8 +213,17 @@ static struct pump_flow flow_of(struct relay *relay, enum side side)
 		.limit = policy_of(relay)->buffer_bytes,
 		.hints = hints_of(relay, side),
 		.gait = &relay->sides[side].gait,
-		.rest = relay->sides[side].rest,
+		.rest = rest_of(relay, side),
 	};
+}
+
+/* What the pump has left of a flow. Without memory to know it by it is lost, as it is where the
+ * pump has none. */
+static void note_rest(struct relay *relay, enum side side, struct rest *rest,
+		      struct pump_report *report)
+{
+	if (rest != rest_of(relay, side) && relay_hold(relay, side, rest) < 0)
+		report->sink_error = -ENOMEM;
 }
 
 static void flush(struct relay *relay, enum side side)
@@ -223,7 +232,7 @@ static void flush(struct relay *relay, enum side side)
 	struct pump_report report;
 
 	pump_flush(&relay->lane->relays->pump, &flow, &report);
-	relay->sides[side].rest = flow.rest;
+	note_rest(relay, side, flow.rest, &report);
 	note_sink(relay, side, &report);
 }
 
@@ -233,7 +242,7 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 	struct pump_report report;
 
 	pump_put(&relay->lane->relays->pump, &flow, bytes, size, &report);
-	relay->sides[side].rest = flow.rest;
+	note_rest(relay, side, flow.rest, &report);
 	relay_tell_event(relay, SESSION_READ, side, (uint32_t)size);
 	counters_add(counters_of(relay), COUNTER_BYTES + side, size);
 	note_sink(relay, side, &report);
@@ -246,12 +255,12 @@ static void carry(struct relay *relay, enum side side)
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	if (relay->probes) { /* what a probe held comes on top */
+	if (probes_of(relay)) { /* what a probe held comes on top */
 		flow.limit -= PROBE_HELD_MAX;
 		flow.filter = &filter;
 	}
 	pump_carry(&relay->lane->relays->pump, &flow, &report);
-	relay->sides[side].rest = flow.rest;
+	note_rest(relay, side, flow.rest, &report);
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);
@@ -343,19 +352,13 @@ static void send_fin(struct relay *relay, enum side side)
 		relay_lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
 }
 
-static void drop_rest(struct relay *relay, enum side side)
-{
-	pump_drop(&relay->lane->relays->pump, relay->sides[side].rest);
-	relay->sides[side].rest = NULL;
-}
-
 static void carry_out(struct relay *relay, unsigned wishes)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
 		if (wishes & WISH_FIN(side))
 			send_fin(relay, (enum side)side);
 		if (wishes & WISH_DISCARD(side))
-			drop_rest(relay, (enum side)side);
+			relay_drop_rest(relay, (enum side)side);
 	}
 	if (wishes & (WISH_NEXT_SERVER | WISH_ABANDON_SERVER))
 		relay_drop_server(relay);

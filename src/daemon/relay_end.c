@@ -106,7 +106,7 @@ static void count_end(const struct relay *relay)
 static void close_sockets(struct relay *relay)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
-		pump_drop(&relay->lane->relays->pump, relay->sides[side].rest);
+		relay_drop_rest(relay, (enum side)side);
 		if (relay->session.legs[side].fd < 0)
 			continue;
 		sock_close(relay->session.legs[side].fd);

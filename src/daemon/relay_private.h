@@ -8,14 +8,14 @@
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
- * relay_timer.c knows what is due, relay_vigil.c tells dead peers from slow ones, relay_probe.c
- * probes, relay_limits.c keeps half-closed and embryonic sessions few, relay_end.c counts, logs and
- * closes, relay_view.c copies it for who shows it, relays.c keeps all relays of one worker.
+ * relay_extra.c has what few sessions need, relay_timer.c knows what is due, relay_vigil.c tells
+ * dead peers from slow ones, relay_probe.c probes, relay_limits.c keeps half-closed and embryonic
+ * sessions few, relay_end.c counts, logs and closes, relay_view.c copies it for who shows it,
+ * relays.c keeps all relays of one worker.
  */
 
 struct relay_side {
-	struct rest *rest; /* read from this side, for the other; NULL: nothing is held */
-	struct gait gait;  /* of the flow from this side */
+	struct gait gait; /* of the flow from this side */
 	bool is_readable : 1;
 	bool is_thorough : 1; /* a short read does not mean "empty" */
 	bool is_urgent : 1;   /* a mark is among what is unread */
@@ -41,23 +41,35 @@ struct relay_probes {
 	struct relay_probe sides[SIDES]; /* by the side they go to */
 };
 
+/* A session's way to a server, while it is connecting. */
+struct relay_attempt {
+	struct pool_attempt pool;
+	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
+};
+
+/* What a session has none of, mostly. */
+struct relay_extra {
+	struct relay_attempt *attempt; /* while connecting */
+	struct relay_probes *probes;   /* NULL: none */
+	struct rest *rests[SIDES]; /* read from that side, for the other; NULL: nothing is held */
+};
+
 struct relay {
 	struct session session;
 	struct relay_side sides[SIDES];
-	struct lane *lane;
-	struct pool_attempt *attempt; /* while connecting */
-	struct relay_probes *probes;  /* NULL: none */
-	int64_t retry_us;      /* when a UNIX server with a full backlog is tried again; 0: no */
-	struct relay *next;    /* pending or dead: on that list of its worker's */
-	uint32_t agenda_place; /* the agenda's; 0: no timer runs */
-	int16_t server;        /* in the pool; BALANCE_NONE: none */
-	int16_t error;         /* -errno behind the ending; 0: none known */
-	uint8_t counted : 3;   /* enum session_state that it counts in now */
-	bool is_pending : 1;   /* it may be dead as well; then it is on this list still */
+	uint32_t agenda_place : 24; /* the agenda's; 0: no timer runs */
+	uint8_t counted : 3;        /* enum session_state that it counts in now */
+	bool is_pending : 1;        /* it may be dead as well; then it is on this list still */
 	bool is_dead : 1;
-	bool is_embryonic : 1;   /* counts as such in the tally */
-	bool is_half_closed : 1; /* likewise, and is in its worker's silence */
+	bool is_embryonic : 1;     /* counts as such in the tally */
+	bool is_half_closed : 1;   /* likewise, and is in its worker's silence */
+	int16_t server;            /* in the pool; BALANCE_NONE: none */
+	int16_t error;             /* -errno behind the ending; 0: none known */
+	struct lane *lane;         /* what it shares with others */
+	struct relay_extra *extra; /* NULL: none of it */
+	struct relay *next;        /* pending or dead: on that list of its worker's */
 };
+static_assert(sizeof(struct relay) <= sizeof(struct session) + 40, "and what is beside it, too");
 static_assert(BALANCE_SERVERS_MAX <= INT16_MAX, "a server's index fits");
 static_assert(STATES <= 8, "three bits");
 
@@ -66,6 +78,31 @@ static inline void relay_push(struct relay **list, struct relay *relay)
 {
 	relay->next = *list;
 	*list = relay;
+}
+
+/* NULL: it is not connecting. */
+static inline struct relay_attempt *attempt_of(const struct relay *relay)
+{
+	return relay->extra ? relay->extra->attempt : NULL;
+}
+
+/* When the server that is connected to has room again, perhaps; 0: it is not waited for. */
+static inline int64_t retry_us_of(const struct relay *relay)
+{
+	const struct relay_attempt *attempt = attempt_of(relay);
+
+	return attempt ? attempt->retry_us : 0;
+}
+
+static inline struct relay_probes *probes_of(const struct relay *relay)
+{
+	return relay->extra ? relay->extra->probes : NULL;
+}
+
+/* What was read from a side and has not gone on. */
+static inline struct rest *rest_of(const struct relay *relay, enum side side)
+{
+	return relay->extra ? relay->extra->rests[side] : NULL;
 }
 
 static inline struct counters *counters_of(const struct relay *relay)
@@ -130,6 +167,25 @@ static inline int64_t sooner(int64_t a, int64_t b)
 		return a + b;
 	return a < b ? a : b;
 }
+
+/* relay_extra.c */
+
+/* Begins to connect, and has done so. Returns 0 or -ENOMEM. */
+int relay_begin_attempts(struct relay *relay);
+void relay_end_attempts(struct relay *relay);
+
+/* Zeroed; they last as long as the relay. NULL: no memory. */
+struct relay_probes *relay_make_probes(struct relay *relay);
+
+/* Sets what is held of the flow from `side`; NULL: nothing any more. Returns 0, or -ENOMEM when it
+ * has been dropped instead: bytes are lost. */
+int relay_hold(struct relay *relay, enum side side, struct rest *rest);
+
+/* Drops it. */
+void relay_drop_rest(struct relay *relay, enum side side);
+
+/* Releases all but the rests, of which there must be none. */
+void relay_extra_fini(struct relay *relay);
 
 /* relay_timer.c */
 

@@ -32,7 +32,7 @@ void relay_arm(struct relay *relay)
 	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
 	int64_t armed_us = agenda_due_us(&relays->agenda, relay);
 
-	at_us = sooner(at_us, sooner(relay->retry_us, next_line_us(relay)));
+	at_us = sooner(at_us, sooner(retry_us_of(relay), next_line_us(relay)));
 	at_us = sooner(at_us, sooner(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
 	/* Lazy: a timer that fires too early finds out and is armed again. */
 	if (at_us == 0 || (armed_us != 0 && armed_us <= at_us))
@@ -89,7 +89,7 @@ void relay_on_timer(struct relay *relay, int64_t due_us)
 
 	relay->lane->relays->now_us = monotonic_us();
 	log_if_due(relay, due_us);
-	if (relay->retry_us != 0 && relay->retry_us <= relay->lane->relays->now_us)
+	if (retry_us_of(relay) != 0 && retry_us_of(relay) <= relay->lane->relays->now_us)
 		relay_start_attempt(relay);
 	next = deadline_next(&relay->session, policy_of(relay));
 	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->lane->relays->now_us)

@@ -27,7 +27,8 @@ static void view_side(const struct relay *relay, enum side side, struct session_
 
 static void view_probe(const struct relay *relay, enum side side, struct probe_view *ret_view)
 {
-	const struct relay_probe *probe = relay->probes ? &relay->probes->sides[side] : NULL;
+	const struct relay_probes *probes = probes_of(relay);
+	const struct relay_probe *probe = probes ? &probes->sides[side] : NULL;
 
 	if (!probe || !probe->is_on)
 		return;
@@ -56,7 +57,7 @@ void relay_view(const struct relay *relay, bool is_brief, struct session_view *r
 	ret_view->server_name = pool_server_name(route->pool, relay->server);
 	ret_view->worker = relay->lane->relays->worker;
 	ret_view->ending = deadline_ending_next(&relay->session, policy_of(relay));
-	ret_view->is_retrying = relay->retry_us != 0;
+	ret_view->is_retrying = retry_us_of(relay) != 0;
 	ret_view->is_sparing_alive = policy_of(relay)->is_sparing_alive;
 	ret_view->is_brief = is_brief;
 	for (enum side side = CLIENT; side < SIDES; side++) {

@@ -42,8 +42,7 @@ static void reap_one(struct relay *relay)
 	struct relays *relays = relay->lane->relays;
 
 	release(relays, relay->lane->route);
-	free(relay->attempt);
-	free(relay->probes);
+	relay_extra_fini(relay);
 	slabs_give(&relays->slabs, relay);
 }
 
@@ -245,14 +244,11 @@ void relay_adopt(struct relays *relays, const struct route *route, int fd,
 	}
 	relay_limits_adopt(relay);
 	relays->count++;
-	relay->attempt = malloc(sizeof *relay->attempt);
-	if (!relay->attempt || relay_probe_init(relay) < 0 ||
-	    poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
+	if (relay_probe_init(relay) < 0 || poller_add(&relays->poller, fd, relay, CLIENT) < 0 ||
+	    relay_begin_attempts(relay) < 0)
 		relay_cut(relay, ENDING_LIMITED);
-	} else {
-		pool_attempt_init(relay->attempt, route->pool);
+	else
 		relay_start_attempt(relay);
-	}
 	relay_step(relay);
 }
 

@@ -153,7 +153,7 @@ static void room_is_made_and_given_back(void **state)
 	for (size_t i = 0; i < RELAYS; i++) /* without a reserve before each */
 		agenda_set(&agenda, &relays[i], MINUTE_US + (int64_t)any() % 1000, 1);
 	assert_true(agenda.capacity == most);
-	assert_int_equal(agenda_reserve(&agenda, (size_t)UINT32_MAX + 1), -ENOMEM);
+	assert_int_equal(agenda_reserve(&agenda, AGENDA_MAX + 1), -ENOMEM);
 	for (size_t i = RELAYS; i-- > 10;) {
 		agenda_drop(&agenda, &relays[i]);
 		assert_int_equal(agenda_reserve(&agenda, i), 0);

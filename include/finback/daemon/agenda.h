@@ -32,6 +32,9 @@ struct agenda {
 	size_t capacity;
 };
 
+/* As many as a relay's 24 bits for its place can tell apart. */
+#define AGENDA_MAX 0xffffff
+
 /* At most so many in one turn of the loop; the others follow in the next. */
 #define AGENDA_TURN 256
 
