@@ -179,16 +179,35 @@ static bool fill_origin(struct pool_origin *origin, const struct config_listener
 	return origin->turns != NULL;
 }
 
-static bool fill_route(struct route *route, struct generation *generation,
-		       const struct config_listener *listener, struct registry *registry)
+static void fill_lanes(struct route *route)
 {
+	struct tally *tally = route->tally;
+
+	for (size_t i = 0; i < tally->workers; i++)
+		route->lanes[i] = (struct lane){
+			.route = route,
+			.policy = &route->listener->policy,
+			.counters = &tally->workers_counters[i],
+			.half_closed = &tally->workers_half_closed[i],
+			.log_every_us = route->generation->config->log.every_us,
+		};
+}
+
+static bool fill_route(struct generation *generation, size_t index, struct registry *registry)
+{
+	const struct config_listener *listener = &generation->config->listeners[index];
+	struct route *route = &generation->routes[index];
 	size_t pool = (size_t)(listener->pool - generation->config->pools);
 
 	route->generation = generation;
 	route->listener = listener;
 	route->pool = &generation->pools[pool];
 	route->tally = remember_tally(registry, listener->name);
-	return route->tally != NULL && fill_origin(&route->origin, listener);
+	if (!route->tally)
+		return false;
+	route->lanes = &generation->lanes[index * registry->workers];
+	fill_lanes(route);
+	return fill_origin(&route->origin, listener);
 }
 
 static bool fill(struct generation *generation, struct registry *registry)
@@ -197,14 +216,15 @@ static bool fill(struct generation *generation, struct registry *registry)
 
 	generation->pools = calloc(config->pool_count, sizeof *generation->pools);
 	generation->routes = calloc(config->listener_count, sizeof *generation->routes);
-	if (!generation->pools || !generation->routes)
+	generation->lanes =
+		calloc(config->listener_count * registry->workers, sizeof *generation->lanes);
+	if (!generation->pools || !generation->routes || !generation->lanes)
 		return false;
 	for (size_t i = 0; i < config->pool_count; i++)
 		if (!fill_pool(&generation->pools[i], &config->pools[i], registry))
 			return false;
 	for (size_t i = 0; i < config->listener_count; i++)
-		if (!fill_route(&generation->routes[i], generation, &config->listeners[i],
-				registry))
+		if (!fill_route(generation, i, registry))
 			return false;
 	return true;
 }
@@ -239,6 +259,7 @@ void generation_unref(struct generation *generation)
 		return;
 	for (size_t i = 0; generation->routes && i < generation->config->listener_count; i++)
 		free(generation->routes[i].origin.turns);
+	free(generation->lanes);
 	free(generation->routes);
 	free(generation->pools);
 	config_unref(generation->config);

@@ -18,12 +18,11 @@
 #include "relay_private.h"
 
 /* Work of one step: reads of one flow, of up to PUMP_BUFFER_BYTES each. More waits for its turn. */
-#define STEP_READS  4
-#define SECONDS(us) ((double)(us) / 1e6)
+#define STEP_READS 4
 
 void relay_tell(struct relay *relay, const struct fact *fact)
 {
-	(void)session_step(&relay->session, fact, relay->relays->now_us);
+	(void)session_step(&relay->session, fact, relay->lane->relays->now_us);
 }
 
 void relay_tell_event(struct relay *relay, enum session_event event, enum side side, uint32_t count)
@@ -63,7 +62,7 @@ static void lose(struct relay *relay, enum side side, int error, enum detector d
 	if (relay->session.phase == SESSION_CONNECTING)
 		unread = sock_unread(relay->session.legs[side].fd);
 	if (relay->error == 0)
-		relay->error = error;
+		relay->error = (int16_t)error;
 	lost->is_faulty = false;
 	lost->is_readable = lost->is_thorough = true;
 	relay_tell(relay, &(struct fact){
@@ -201,7 +200,7 @@ static unsigned hints_of(const struct relay *relay, enum side side)
 	if (source->is_ended)
 		hints |= PUMP_END_KNOWN;
 	/* What a probe holds of the flow has to go on before its end is told. */
-	if (source->is_ended && !source->is_urgent && !source->is_faulty && !relay->probes &&
+	if (source->is_ended && !source->is_urgent && !source->is_faulty && !probes_of(relay) &&
 	    !is_unix(relay, side))
 		hints |= PUMP_END_NEAR;
 	if (source->is_urgent || relay->session.legs[side].loss != LOSS_NONE)
@@ -218,8 +217,17 @@ static struct pump_flow flow_of(struct relay *relay, enum side side)
 		.limit = policy_of(relay)->buffer_bytes,
 		.hints = hints_of(relay, side),
 		.gait = &relay->sides[side].gait,
-		.rest = relay->sides[side].rest,
+		.rest = rest_of(relay, side),
 	};
+}
+
+/* What the pump has left of a flow. Without memory to know it by it is lost, as it is where the
+ * pump has none. */
+static void note_rest(struct relay *relay, enum side side, struct rest *rest,
+		      struct pump_report *report)
+{
+	if (rest != rest_of(relay, side) && relay_hold(relay, side, rest) < 0)
+		report->sink_error = -ENOMEM;
 }
 
 static void flush(struct relay *relay, enum side side)
@@ -227,8 +235,8 @@ static void flush(struct relay *relay, enum side side)
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	pump_flush(&relay->relays->pump, &flow, &report);
-	relay->sides[side].rest = flow.rest;
+	pump_flush(&relay->lane->relays->pump, &flow, &report);
+	note_rest(relay, side, flow.rest, &report);
 	note_sink(relay, side, &report);
 }
 
@@ -237,8 +245,8 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	pump_put(&relay->relays->pump, &flow, bytes, size, &report);
-	relay->sides[side].rest = flow.rest;
+	pump_put(&relay->lane->relays->pump, &flow, bytes, size, &report);
+	note_rest(relay, side, flow.rest, &report);
 	relay_tell_event(relay, SESSION_READ, side, (uint32_t)size);
 	counters_add(counters_of(relay), COUNTER_BYTES + side, size);
 	note_sink(relay, side, &report);
@@ -251,12 +259,12 @@ static void carry(struct relay *relay, enum side side)
 	struct pump_flow flow = flow_of(relay, side);
 	struct pump_report report;
 
-	if (relay->probes) { /* what a probe held comes on top */
+	if (probes_of(relay)) { /* what a probe held comes on top */
 		flow.limit -= PROBE_HELD_MAX;
 		flow.filter = &filter;
 	}
-	pump_carry(&relay->relays->pump, &flow, &report);
-	relay->sides[side].rest = flow.rest;
+	pump_carry(&relay->lane->relays->pump, &flow, &report);
+	note_rest(relay, side, flow.rest, &report);
 	if (report.read > 0) {
 		relay_tell_event(relay, SESSION_READ, side, report.read);
 		counters_add(counters_of(relay), COUNTER_BYTES + side, report.read);
@@ -269,7 +277,7 @@ static void discard(struct relay *relay, enum side side)
 {
 	struct pump_report report;
 
-	pump_discard(&relay->relays->pump, relay->session.legs[side].fd, &report);
+	pump_discard(&relay->lane->relays->pump, relay->session.legs[side].fd, &report);
 	note_source(relay, side, &report);
 }
 
@@ -313,13 +321,12 @@ static bool take_faults(struct relay *relay)
 
 static void leave_for_later(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 
 	if (relay->is_pending)
 		return;
 	relay->is_pending = true;
-	relay->next_pending = relays->pending;
-	relays->pending = relay;
+	relay_push(&relays->pending, relay);
 	ev_idle_start(relays->loop, &relays->unfinished);
 }
 
@@ -336,92 +343,6 @@ static void move(struct relay *relay)
 		leave_for_later(relay);
 }
 
-static void look_both(struct relay *relay)
-{
-	relay_look(relay, CLIENT);
-	relay_look(relay, SERVER);
-}
-
-/* ---- the timer ------------------------------------------------------------------------------ */
-
-/* How many lines a session that runs should have had by then. */
-static int64_t lines_until(const struct relay *relay, int64_t at_us)
-{
-	return (at_us - moment_us(relay->session.accepted)) / log_every_us(relay);
-}
-
-/* When its next line is due; 0: never. */
-static int64_t next_line_us(const struct relay *relay)
-{
-	int64_t every_us = log_every_us(relay);
-
-	if (every_us == 0)
-		return 0;
-	return moment_us(relay->session.accepted) +
-	       (lines_until(relay, relay->relays->now_us) + 1) * every_us;
-}
-
-static void arm(struct relay *relay)
-{
-	struct relays *relays = relay->relays;
-	struct deadline_at next = deadline_next(&relay->session, policy_of(relay));
-	int64_t at_us = next.deadline == DEADLINE_NONE ? 0 : next.at_us;
-
-	at_us = sooner(at_us, sooner(relay->retry_us, next_line_us(relay)));
-	at_us = sooner(at_us, sooner(relay_vigil_next_us(relay), relay_probe_next_us(relay)));
-	/* Lazy: a timer that fires too early finds out and is armed again. */
-	if (at_us == 0 || (relay->armed_us != 0 && relay->armed_us <= at_us))
-		return;
-	relay->armed_us = at_us;
-	ev_timer_stop(relays->loop, &relay->timer);
-	ev_timer_set(&relay->timer, at_us > relays->now_us ? SECONDS(at_us - relays->now_us) : 0.,
-		     0.);
-	ev_timer_start(relays->loop, &relay->timer);
-}
-
-/* Idle, and both peers are known to be alive. */
-static bool is_spared(const struct relay *relay)
-{
-	return policy_of(relay)->is_sparing_alive && relay_is_alive(relay, CLIENT) &&
-	       relay_is_alive(relay, SERVER);
-}
-
-static void expire(struct relay *relay, enum deadline deadline)
-{
-	if (deadline == DEADLINE_CONNECT) {
-		relay_fail_attempt(relay, 0);
-	} else if (deadline == DEADLINE_IDLE && is_spared(relay)) {
-		relay_tell_event(relay, SESSION_SPARED, CLIENT, 0);
-	} else if (deadline < DEADLINES) {
-		relay_tell(relay, &(struct fact){
-					  .event = SESSION_EXPIRED,
-					  .ending = deadline_ending(deadline),
-					  .is_gentle = policy_of(relay)->is_closed_on_timeout,
-				  });
-	}
-}
-
-/* A deadline has passed by what is known. What the kernel knows may push it on, or end the session
- * well in the last moment. */
-static void expire_after_look(struct relay *relay)
-{
-	struct deadline_at next;
-
-	look_both(relay);
-	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
-		expire(relay, next.deadline);
-}
-
-/* Nothing is kept of the lines there were: the timer fires at each of their times, or it was armed
- * for something before it, so what lies between the two is due. */
-static void log_if_due(const struct relay *relay, int64_t armed_us)
-{
-	if (log_every_us(relay) > 0 &&
-	    lines_until(relay, relay->relays->now_us) > lines_until(relay, armed_us - 1))
-		relay_log_running(relay);
-}
-
 /* ---- the step -------------------------------------------------------------------------------- */
 
 static void send_fin(struct relay *relay, enum side side)
@@ -435,26 +356,20 @@ static void send_fin(struct relay *relay, enum side side)
 		relay_lose(relay, side, error == -ENOTCONN ? -ECONNRESET : error);
 }
 
-static void drop_rest(struct relay *relay, enum side side)
-{
-	pump_drop(&relay->relays->pump, relay->sides[side].rest);
-	relay->sides[side].rest = NULL;
-}
-
 static void carry_out(struct relay *relay, unsigned wishes)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
 		if (wishes & WISH_FIN(side))
 			send_fin(relay, (enum side)side);
 		if (wishes & WISH_DISCARD(side))
-			drop_rest(relay, (enum side)side);
+			relay_drop_rest(relay, (enum side)side);
 	}
 	if (wishes & (WISH_NEXT_SERVER | WISH_ABANDON_SERVER))
 		relay_drop_server(relay);
 	if (wishes & WISH_NEXT_SERVER)
 		relay_start_attempt(relay);
 	if (wishes & WISH_LOOK)
-		look_both(relay);
+		relay_look_both(relay);
 }
 
 /* Where others count this session, now that the step is done. */
@@ -465,7 +380,7 @@ static void count_state(struct relay *relay)
 	if (state == relay->counted)
 		return;
 	counters_move(counters_of(relay), (enum session_state)relay->counted, state);
-	relay->counted = (uint8_t)state;
+	relay->counted = state & 7;
 }
 
 /* What all sessions of the worker hold, for any thread to read. */
@@ -505,9 +420,9 @@ void relay_step(struct relay *relay)
 		count_state(relay);
 		relay_limits_step(relay);
 	}
-	publish_held(relay->relays);
+	publish_held(relay->lane->relays);
 	if (relay->session.phase != SESSION_OVER && is_rearmed)
-		arm(relay);
+		relay_arm(relay);
 }
 
 void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
@@ -525,26 +440,5 @@ void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
 	/* The acknowledgement of our FIN comes as readiness of the socket it went to. */
 	if (relay->session.legs[side].has_fin_sent && !here->is_faulty)
 		relay_look(relay, side);
-	relay_step(relay);
-}
-
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-	struct relay *relay = watcher->data;
-	struct deadline_at next;
-
-	(void)loop;
-	(void)events;
-	relay->relays->now_us = monotonic_us();
-	log_if_due(relay, relay->armed_us);
-	relay->armed_us = 0;
-	if (relay->retry_us != 0 && relay->retry_us <= relay->relays->now_us)
-		relay_start_attempt(relay);
-	next = deadline_next(&relay->session, policy_of(relay));
-	if (next.deadline != DEADLINE_NONE && next.at_us <= relay->relays->now_us)
-		expire_after_look(relay);
-	relay_vigil_on_timer(relay);
-	relay_probe_on_timer(relay);
-	relay->session.wishes |= WISH_REARM;
 	relay_step(relay);
 }

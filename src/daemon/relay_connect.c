@@ -24,43 +24,44 @@ struct endpoint relay_peer(const struct relay *relay, enum side side)
 {
 	if (side == CLIENT)
 		return relay->session.client;
-	return pool_server_endpoint(relay->route->pool, relay->server, relay->address);
+	return pool_server_endpoint(relay->lane->route->pool, relay->server, relay->address);
 }
 
 void relay_drop_server(struct relay *relay)
 {
 	if (relay->session.legs[SERVER].fd >= 0)
-		count_descriptors(relay->relays, -1);
+		count_descriptors(relay->lane->relays, -1);
 	sock_close(relay->session.legs[SERVER].fd);
 	relay->session.legs[SERVER].fd = -1;
 	relay->sides[SERVER] = (struct relay_side){ 0 };
-	relay->retry_us = 0;
+	if (attempt_of(relay))
+		attempt_of(relay)->retry_us = 0;
 }
 
 static void on_connected(struct relay *relay)
 {
-	const struct keepalive *keepalive = &relay->route->listener->sides[SERVER].keepalive;
+	const struct keepalive *keepalive = &relay->lane->route->listener->sides[SERVER].keepalive;
 	struct session *session = &relay->session;
 
 	relay->sides[SERVER].is_writable = true;
-	pool_attempt_connected(relay->attempt);
-	free(relay->attempt);
-	relay->attempt = NULL;
+	pool_attempt_connected(&attempt_of(relay)->pool);
+	relay_end_attempts(relay);
 	/* A kernel that refuses an option still relays: the configuration's check knows the limits.
 	 */
 	if (!is_unix(relay, SERVER) && policy_of(relay)->dead_after_us[SERVER] == 0)
 		(void)liveness_apply(session->legs[SERVER].fd, keepalive);
 	counters_observe(counters_of(relay), HISTOGRAM_CONNECT,
-			 relay->relays->now_us - moment_us(session->accepted));
+			 relay->lane->relays->now_us - moment_us(session->accepted));
 	relay_tell_event(relay, SESSION_CONNECTED, SERVER, 0);
 }
 
 /* There is no server left to try. A deadline may end gently; everything else resets. */
 static void give_up(struct relay *relay)
 {
-	enum ending ending = pool_attempt_ending(relay->attempt);
+	const struct pool_attempt *attempt = &attempt_of(relay)->pool;
+	enum ending ending = pool_attempt_ending(attempt);
 
-	relay->error = relay->attempt->last_error;
+	relay->error = (int16_t)attempt->last_error;
 	relay_tell(relay, &(struct fact){
 				  .event = ending == ENDING_CONNECT_TIMEOUT ? SESSION_EXPIRED
 									    : SESSION_CUT,
@@ -72,28 +73,30 @@ static void give_up(struct relay *relay)
 void relay_start_attempt(struct relay *relay)
 {
 	struct session *session = &relay->session;
-	uint16_t tries = relay->attempt->tries;
+	struct relay_attempt *attempt = attempt_of(relay);
+	uint16_t tries = attempt->pool.tries;
 	int fd = -1;
-	int result = pool_attempt_next(relay->attempt, &fd, &relay->address);
+	int result = pool_attempt_next(&attempt->pool, &fd, &relay->address);
 
-	relay->server = relay->attempt->server;
+	relay->server = (int16_t)attempt->pool.server;
 	session->legs[SERVER].is_unix = relay_peer(relay, SERVER).family == ENDPOINT_UNIX;
-	relay->retry_us = 0;
+	attempt->retry_us = 0;
 	/* To wait for room is not a new attempt: its deadline runs on. */
-	if (relay->attempt->tries != tries)
-		session_attempt(session, relay->attempt->tries, relay->relays->now_us);
+	if (attempt->pool.tries != tries)
+		session_attempt(session, attempt->pool.tries, relay->lane->relays->now_us);
 	if (result == -ENOENT) {
 		give_up(relay);
 		return;
 	}
 	if (result == -EAGAIN) {
-		relay->retry_us = relay->relays->now_us + relay->attempt->busy_ms * INT64_C(1000);
+		attempt->retry_us =
+			relay->lane->relays->now_us + attempt->pool.busy_ms * INT64_C(1000);
 		session->wishes |= WISH_REARM;
 		return;
 	}
 	session->legs[SERVER].fd = fd;
-	count_descriptors(relay->relays, 1);
-	if (poller_add(&relay->relays->poller, fd, relay, SERVER) < 0)
+	count_descriptors(relay->lane->relays, 1);
+	if (poller_add(&relay->lane->relays->poller, fd, relay, SERVER) < 0)
 		relay_cut(relay, ENDING_LIMITED);
 	else if (result == 0)
 		on_connected(relay);
@@ -101,7 +104,7 @@ void relay_start_attempt(struct relay *relay)
 
 void relay_fail_attempt(struct relay *relay, int error)
 {
-	pool_attempt_failed(relay->attempt, error);
+	pool_attempt_failed(&attempt_of(relay)->pool, error);
 	relay_tell_event(relay, SESSION_NEXT, SERVER, 0);
 }
 

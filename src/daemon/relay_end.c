@@ -47,14 +47,14 @@ static struct log_session describe(const struct relay *relay)
 {
 	const struct session *session = &relay->session;
 	enum detector detector = relay_detector(session);
-	int64_t now_us = relay->relays->now_us;
+	int64_t now_us = relay->lane->relays->now_us;
 	int64_t accepted_us = moment_us(session->accepted);
 	int64_t connected_us = session_connected_us(session);
 	struct log_session line = {
 		.id = session->id,
-		.listener = relay->route->listener->name,
-		.pool = relay->route->pool->config->name,
-		.server_name = pool_server_name(relay->route->pool, relay->server),
+		.listener = relay->lane->route->listener->name,
+		.pool = relay->lane->route->pool->config->name,
+		.server_name = pool_server_name(relay->lane->route->pool, relay->server),
 		.ending = (enum ending)session->ending,
 		.first_closer =
 			session->closer == CLOSER_NONE ? NULL : closer_name(session->closer),
@@ -83,7 +83,7 @@ static void count_end(const struct relay *relay)
 {
 	const struct session *session = &relay->session;
 	struct counters *counters = counters_of(relay);
-	int64_t now_us = relay->relays->now_us;
+	int64_t now_us = relay->lane->relays->now_us;
 	int64_t half_closed_us = session_half_closed_us(session);
 
 	counters_end(counters, (enum session_state)relay->counted, (enum ending)session->ending);
@@ -107,17 +107,17 @@ static void count_end(const struct relay *relay)
 static void close_sockets(struct relay *relay)
 {
 	for (int side = CLIENT; side < SIDES; side++) {
-		pump_drop(&relay->relays->pump, relay->sides[side].rest);
+		relay_drop_rest(relay, (enum side)side);
 		if (relay->session.legs[side].fd < 0)
 			continue;
 		sock_close(relay->session.legs[side].fd);
-		count_descriptors(relay->relays, -1);
+		count_descriptors(relay->lane->relays, -1);
 	}
 }
 
 void relay_end(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 	bool is_logged = log_wants_session((enum ending)relay->session.ending);
 	struct log_session line;
 
@@ -129,12 +129,12 @@ void relay_end(struct relay *relay)
 	relay_note_end(relay, ended_next(&relays->ended));
 	if (is_logged)
 		log_session(&line);
-	ev_timer_stop(relays->loop, &relay->timer);
-	pool_release(relay->route->pool, relay->server);
-	roster_remove(&relays->roster, relay->session.id);
+	agenda_drop(&relays->agenda, relay);
+	pool_release(relay->lane->route->pool, relay->server);
+	roster_remove(&relays->roster, relay);
 	relay->is_dead = true;
-	relay->next_dead = relays->dead;
-	relays->dead = relay;
+	if (!relay->is_pending)
+		relay_push(&relays->dead, relay);
 }
 
 void relay_log_running(const struct relay *relay)

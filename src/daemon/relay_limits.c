@@ -43,20 +43,20 @@ void relay_limits_drop(const struct route *route)
 
 void relay_limits_adopt(struct relay *relay)
 {
-	relay->is_embryonic = relay->route->listener->max_embryonic > 0;
+	relay->is_embryonic = relay->lane->route->listener->max_embryonic > 0;
 }
 
 static void leave_embryonic(struct relay *relay)
 {
 	relay->is_embryonic = false;
-	relay_limits_drop(relay->route);
+	relay_limits_drop(relay->lane->route);
 }
 
 /* ---- half-closed ---------------------------------------------------------------------------- */
 
 static struct half_closed *half_closed_of(const struct relay *relay)
 {
-	return &relay->route->tally->workers_half_closed[relay->relays->worker];
+	return relay->lane->half_closed;
 }
 
 /* Since when nothing has come of it: as the deadline half_closed counts. */
@@ -108,19 +108,19 @@ static void enter_half_closed(struct relay *relay)
 	/* Who reads the count finds the silence that it was counted with. */
 	before = atomic_fetch_add_explicit(&tally->half_closed, 1, memory_order_acq_rel);
 	if (is_over(before + 1, tally))
-		note_crowded(relay->relays, half_closed, 0);
+		note_crowded(relay->lane->relays, half_closed, 0);
 }
 
 /* Its place in the count is given back, or was taken by claim(). */
 static void forget(struct relay *relay)
 {
 	relay->is_half_closed = false;
-	silence_forget(&half_closed_of(relay)->silence, ask, relay->relays);
+	silence_forget(&half_closed_of(relay)->silence, ask, relay->lane->relays);
 }
 
 static void leave_half_closed(struct relay *relay)
 {
-	atomic_fetch_sub_explicit(&relay->route->tally->half_closed, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&relay->lane->route->tally->half_closed, 1, memory_order_relaxed);
 	forget(relay);
 }
 
@@ -143,9 +143,9 @@ static void evict(struct relay *relay)
 {
 	static struct log_limit rate;
 
-	log_say_limited(&rate, relay->relays->now_us, LOG_LEVEL_WARNING,
+	log_say_limited(&rate, relay->lane->relays->now_us, LOG_LEVEL_WARNING,
 			"listener %s: half-closed session evicted: max_half_closed reached",
-			relay->route->listener->name);
+			relay->lane->route->listener->name);
 	forget(relay);
 	relay_cut(relay, ENDING_EVICTED);
 	relay_step(relay);
@@ -193,8 +193,7 @@ static bool pass_on(const struct relays *relays, struct half_closed *to, unsigne
 /* A reader may have taken what the kernel held for it, and nobody has looked since. */
 static bool is_silent_still(struct relay *relay, int64_t since_us)
 {
-	relay_look(relay, CLIENT);
-	relay_look(relay, SERVER);
+	relay_look_both(relay);
 	relay_step(relay);
 	return relay->is_half_closed && silent_since_us(&relay->session) == since_us;
 }
@@ -264,7 +263,7 @@ void relay_limits_step(struct relay *relay)
 
 	if (relay->is_embryonic && session->is_connected && session->has_spoken)
 		leave_embryonic(relay);
-	if (relay->route->listener->max_half_closed == 0)
+	if (relay->lane->route->listener->max_half_closed == 0)
 		return;
 	is_half_closed = relay->counted == STATE_HALF_CLOSED_CLIENT ||
 			 relay->counted == STATE_HALF_CLOSED_SERVER;

@@ -8,20 +8,21 @@
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
- * relay_vigil.c tells dead peers from slow ones, relay_probe.c probes, relay_limits.c keeps
- * half-closed and embryonic sessions few, relay_end.c counts, logs and closes, relay_view.c copies
- * it for who shows it, relays.c keeps all relays of one worker.
+ * relay_extra.c has what few sessions need, relay_timer.c knows what is due, relay_vigil.c tells
+ * dead peers from slow ones, relay_probe.c probes, relay_limits.c keeps half-closed and embryonic
+ * sessions few, relay_end.c counts, logs and closes, relay_view.c copies it for who shows it,
+ * relays.c keeps all relays of one worker.
  */
 
 struct relay_side {
-	struct rest *rest; /* read from this side, for the other; NULL: nothing is held */
-	struct gait gait;  /* of the flow from this side */
-	bool is_readable;
-	bool is_thorough; /* a short read does not mean "empty" */
-	bool is_urgent;   /* a mark is among what is unread */
-	bool is_writable;
-	bool is_faulty; /* an error was announced and not taken yet */
-	bool is_ended;  /* its FIN is in the kernel, announced while there was no error */
+	struct gait gait; /* of the flow from this side */
+	bool is_readable : 1;
+	bool is_thorough : 1; /* a short read does not mean "empty" */
+	bool is_urgent : 1;   /* a mark is among what is unread */
+	bool is_writable : 1;
+	bool is_faulty : 1; /* an error was announced and not taken yet */
+	bool is_ended : 1;  /* its FIN is in the kernel, announced while there was no error */
+	bool is_kept : 1;   /* the kernel keeps watch over it, as dead_after asks */
 };
 
 /* A session's application probe towards one side. */
@@ -40,43 +41,85 @@ struct relay_probes {
 	struct relay_probe sides[SIDES]; /* by the side they go to */
 };
 
+/* A session's way to a server, while it is connecting. */
+struct relay_attempt {
+	struct pool_attempt pool;
+	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
+};
+
+/* What a session has none of, mostly. */
+struct relay_extra {
+	struct relay_attempt *attempt; /* while connecting */
+	struct relay_probes *probes;   /* NULL: none */
+	struct rest *rests[SIDES]; /* read from that side, for the other; NULL: nothing is held */
+};
+
 struct relay {
 	struct session session;
-	struct relay_side sides[SIDES];
-	const struct route *route;
-	struct relays *relays;
-	struct pool_attempt *attempt; /* while connecting */
-	struct relay_probes *probes;  /* NULL: none */
-	int server;                   /* in the pool; BALANCE_NONE: none */
-	int error;                    /* -errno behind the ending; 0: none known */
-	ev_timer timer;
-	int64_t armed_us; /* when the timer fires; 0: it does not run */
-	int64_t retry_us; /* when a UNIX server with a full backlog is tried again; 0: no */
-	struct relay *next_pending;
-	struct relay *next_dead;
 	uint8_t address; /* of the server's: the one that was tried last */
-	uint8_t counted; /* enum session_state that it counts in now */
-	bool is_pending;
-	bool is_dead;
-	bool is_kept[SIDES]; /* the kernel keeps watch over that side, as dead_after asks */
-	bool is_embryonic;   /* counts as such in the tally */
-	bool is_half_closed; /* likewise, and is in its worker's silence */
+	struct relay_side sides[SIDES];
+	uint32_t agenda_place : 24; /* the agenda's; 0: no timer runs */
+	uint8_t counted : 3;        /* enum session_state that it counts in now */
+	bool is_pending : 1;        /* it may be dead as well; then it is on this list still */
+	bool is_dead : 1;
+	bool is_embryonic : 1;     /* counts as such in the tally */
+	bool is_half_closed : 1;   /* likewise, and is in its worker's silence */
+	int16_t server;            /* in the pool; BALANCE_NONE: none */
+	int16_t error;             /* -errno behind the ending; 0: none known */
+	struct lane *lane;         /* what it shares with others */
+	struct relay_extra *extra; /* NULL: none of it */
+	struct relay *next;        /* pending or dead: on that list of its worker's */
 };
+static_assert(sizeof(struct relay) <= sizeof(struct session) + 40, "and what is beside it, too");
+static_assert(BALANCE_SERVERS_MAX <= INT16_MAX, "a server's index fits");
+static_assert(STATES <= 8, "three bits");
+
+/* Puts one on a list of its worker's. */
+static inline void relay_push(struct relay **list, struct relay *relay)
+{
+	relay->next = *list;
+	*list = relay;
+}
+
+/* NULL: it is not connecting. */
+static inline struct relay_attempt *attempt_of(const struct relay *relay)
+{
+	return relay->extra ? relay->extra->attempt : NULL;
+}
+
+/* When the server that is connected to has room again, perhaps; 0: it is not waited for. */
+static inline int64_t retry_us_of(const struct relay *relay)
+{
+	const struct relay_attempt *attempt = attempt_of(relay);
+
+	return attempt ? attempt->retry_us : 0;
+}
+
+static inline struct relay_probes *probes_of(const struct relay *relay)
+{
+	return relay->extra ? relay->extra->probes : NULL;
+}
+
+/* What was read from a side and has not gone on. */
+static inline struct rest *rest_of(const struct relay *relay, enum side side)
+{
+	return relay->extra ? relay->extra->rests[side] : NULL;
+}
 
 static inline struct counters *counters_of(const struct relay *relay)
 {
-	return &relay->route->tally->workers_counters[relay->relays->worker];
+	return relay->lane->counters;
 }
 
 static inline const struct policy *policy_of(const struct relay *relay)
 {
-	return &relay->route->listener->policy;
+	return relay->lane->policy;
 }
 
 /* How often a session that still runs gets a line in the log; 0: never. */
 static inline int64_t log_every_us(const struct relay *relay)
 {
-	return relay->route->generation->config->log.every_us;
+	return relay->lane->log_every_us;
 }
 
 static inline bool is_unix(const struct relay *relay, enum side side)
@@ -99,9 +142,6 @@ void relay_step(struct relay *relay);
 
 /* The poller's word about one socket; steps. */
 void relay_on_ready(struct relay *relay, enum side side, unsigned ready);
-
-/* The one timer of a session. */
-void relay_on_timer(struct ev_loop *loop, ev_timer *watcher, int events);
 
 /* Gives facts to the session, as of relays->now_us. */
 void relay_tell(struct relay *relay, const struct fact *fact);
@@ -129,11 +169,40 @@ static inline int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* relay_extra.c */
+
+/* Begins to connect, and has done so. Returns 0 or -ENOMEM. */
+int relay_begin_attempts(struct relay *relay);
+void relay_end_attempts(struct relay *relay);
+
+/* Zeroed; they last as long as the relay. NULL: no memory. */
+struct relay_probes *relay_make_probes(struct relay *relay);
+
+/* Sets what is held of the flow from `side`; NULL: nothing any more. Returns 0, or -ENOMEM when it
+ * has been dropped instead: bytes are lost. */
+int relay_hold(struct relay *relay, enum side side, struct rest *rest);
+
+/* Drops it. */
+void relay_drop_rest(struct relay *relay, enum side side);
+
+/* Releases all but the rests, of which there must be none. */
+void relay_extra_fini(struct relay *relay);
+
+/* relay_timer.c */
+
+/* Sees to it that the timer fires when the next of what is due is. After each step that may have
+ * brought it nearer. */
+void relay_arm(struct relay *relay);
+
+/* The one timer of a session, which was armed for `due_us`: does what has passed, and steps. */
+void relay_on_timer(struct relay *relay, int64_t due_us);
+
 /* relay_vigil.c */
 
 /* Looks how much is unacknowledged by a side, where something may be, and whether the side lives.
  */
 void relay_look(struct relay *relay, enum side side);
+void relay_look_both(struct relay *relay);
 
 /* Whether a side was heard from lately enough to be known to be alive. */
 bool relay_is_alive(const struct relay *relay, enum side side);

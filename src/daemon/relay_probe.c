@@ -14,7 +14,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "relay_private.h"
 
@@ -26,23 +25,23 @@ static_assert(PROBE_HELD_MAX <= PUMP_FILTER_ROOM, "what is held fits before the 
 
 static const struct probe_settings *settings_of(const struct relay *relay, enum side target)
 {
-	return &relay->route->listener->sides[target].probe;
+	return &relay->lane->route->listener->sides[target].probe;
 }
 
 int relay_probe_init(struct relay *relay)
 {
-	const struct config_side *sides = relay->route->listener->sides;
+	const struct config_side *sides = relay->lane->route->listener->sides;
+	struct relay_probes *probes;
 
 	if (!sides[CLIENT].has_probe && !sides[SERVER].has_probe)
 		return 0;
-	relay->probes = calloc(1, sizeof *relay->probes);
-	if (!relay->probes)
+	probes = relay_make_probes(relay);
+	if (!probes)
 		return -ENOMEM;
 	for (int side = CLIENT; side < SIDES; side++) {
-		relay->probes->sides[side].is_on = sides[side].has_probe;
+		probes->sides[side].is_on = sides[side].has_probe;
 		if (sides[side].has_probe)
-			probe_init(&relay->probes->sides[side].probe, &sides[side].probe,
-				   (enum side)side);
+			probe_init(&probes->sides[side].probe, &sides[side].probe, (enum side)side);
 	}
 	return 0;
 }
@@ -50,7 +49,7 @@ int relay_probe_init(struct relay *relay)
 /* The probe towards `target` that still follows the session; NULL: there is none. */
 static struct relay_probe *find(const struct relay *relay, enum side target)
 {
-	struct relay_probe *found = &relay->probes->sides[target];
+	struct relay_probe *found = &probes_of(relay)->sides[target];
 
 	return found->is_on && !probe_is_done(&found->probe) ? found : NULL;
 }
@@ -61,7 +60,7 @@ static void note_answer(struct relay *relay, enum side target, struct relay_prob
 			size_t swallowed)
 {
 	answered->replies++;
-	answered->answered_us = relay->relays->now_us;
+	answered->answered_us = relay->lane->relays->now_us;
 	answered->is_overdue = false;
 	relay->session.wishes |= WISH_REARM; /* the next one may be due before the answer was */
 	counters_add(counters_of(relay), COUNTER_PROBE_REPLIES + target, 1);
@@ -74,10 +73,10 @@ static void note_off(const struct relay *relay, enum side target)
 	static struct log_limit limit;
 
 	log_say_limited(
-		&limit, relay->relays->now_us, LOG_LEVEL_DEBUG,
+		&limit, relay->lane->relays->now_us, LOG_LEVEL_DEBUG,
 		"listener %s: session %llu: the bytes are not understood as %s any more; no "
 		"probe goes to the %s from now on",
-		relay->route->listener->name, (unsigned long long)relay->session.id,
+		relay->lane->route->listener->name, (unsigned long long)relay->session.id,
 		probe_protocol_name(settings_of(relay, target)->protocol), side_name(target));
 }
 
@@ -112,10 +111,10 @@ size_t relay_probe_pass(void *owner, unsigned char *bytes, size_t size, unsigned
 
 void relay_probe_end(struct relay *relay, enum side side)
 {
-	if (!relay->probes)
+	if (!probes_of(relay))
 		return;
 	for (int target = CLIENT; target < SIDES; target++) {
-		struct relay_probe *ended = &relay->probes->sides[target];
+		struct relay_probe *ended = &probes_of(relay)->sides[target];
 		size_t held = ended->is_on ? probe_end(&ended->probe, side) : 0;
 
 		if (held > 0 && !flow_has_ended(&relay->session.flows[side]))
@@ -137,7 +136,7 @@ static int64_t jitter_us(const struct relay *relay, const struct relay_probe *ne
 static int64_t send_due_us(const struct relay *relay, enum side target)
 {
 	const struct session *session = &relay->session;
-	const struct relay_probe *next = &relay->probes->sides[target];
+	const struct relay_probe *next = &probes_of(relay)->sides[target];
 	int64_t interval_us = settings_of(relay, target)->interval_us;
 	int64_t moved_us = later(moment_us(session->flows[CLIENT].progressed),
 				 moment_us(session->flows[SERVER].progressed));
@@ -168,7 +167,7 @@ int64_t relay_probe_due_us(const struct relay *relay, enum side target)
 
 int64_t relay_probe_next_us(const struct relay *relay)
 {
-	if (!relay->probes)
+	if (!probes_of(relay))
 		return 0;
 	return sooner(relay_probe_due_us(relay, CLIENT), relay_probe_due_us(relay, SERVER));
 }
@@ -178,13 +177,13 @@ static bool is_quiet(const struct relay *relay, enum side side)
 {
 	const struct relay_side *here = &relay->sides[side];
 
-	return !here->rest && !here->is_faulty && !here->is_ended &&
+	return !rest_of(relay, side) && !here->is_faulty && !here->is_ended &&
 	       sock_unread(relay->session.legs[side].fd) == 0;
 }
 
 static bool may_send(struct relay *relay, enum side target)
 {
-	return probe_can_send(&relay->probes->sides[target].probe) && is_quiet(relay, CLIENT) &&
+	return probe_can_send(&probes_of(relay)->sides[target].probe) && is_quiet(relay, CLIENT) &&
 	       is_quiet(relay, SERVER) && relay->sides[target].is_writable &&
 	       !session_is_outstanding(&relay->session, target) &&
 	       relay_is_alive(relay, other(target));
@@ -192,7 +191,7 @@ static bool may_send(struct relay *relay, enum side target)
 
 static void send_probe(struct relay *relay, enum side target)
 {
-	struct relay_probe *next = &relay->probes->sides[target];
+	struct relay_probe *next = &probes_of(relay)->sides[target];
 	unsigned char message[PROBE_MESSAGE_MAX];
 	size_t size = probe_send(&next->probe, settings_of(relay, target), message);
 	int sent = sock_send(relay->session.legs[target].fd, message, size);
@@ -215,23 +214,23 @@ static void send_probe(struct relay *relay, enum side target)
 /* No answer in time. It may still come, and would be taken out. */
 static void note_silence(struct relay *relay, enum side target)
 {
-	relay->probes->sides[target].is_overdue = true;
+	probes_of(relay)->sides[target].is_overdue = true;
 	if (settings_of(relay, target)->ends_session)
 		relay_lose_dead(relay, target, DETECTOR_PROBE);
 }
 
 static void do_due(struct relay *relay, enum side target)
 {
-	struct relay_probe *next = &relay->probes->sides[target];
+	struct relay_probe *next = &probes_of(relay)->sides[target];
 	int64_t at_us = relay_probe_due_us(relay, target);
 
-	if (at_us == 0 || at_us > relay->relays->now_us)
+	if (at_us == 0 || at_us > relay->lane->relays->now_us)
 		return;
 	if (is_answer_awaited(relay, next, target)) {
 		note_silence(relay, target);
 		return;
 	}
-	next->tried_us = relay->relays->now_us;
+	next->tried_us = relay->lane->relays->now_us;
 	relay_look(relay, target);
 	if (session_state(&relay->session) == STATE_OPEN && may_send(relay, target))
 		send_probe(relay, target);
@@ -239,7 +238,7 @@ static void do_due(struct relay *relay, enum side target)
 
 void relay_probe_on_timer(struct relay *relay)
 {
-	if (!relay->probes)
+	if (!probes_of(relay))
 		return;
 	for (int target = CLIENT; target < SIDES; target++)
 		if (relay->session.phase != SESSION_OVER)

@@ -27,7 +27,8 @@ static void view_side(const struct relay *relay, enum side side, struct session_
 
 static void view_probe(const struct relay *relay, enum side side, struct probe_view *ret_view)
 {
-	const struct relay_probe *probe = relay->probes ? &relay->probes->sides[side] : NULL;
+	const struct relay_probes *probes = probes_of(relay);
+	const struct relay_probe *probe = probes ? &probes->sides[side] : NULL;
 
 	if (!probe || !probe->is_on)
 		return;
@@ -40,23 +41,23 @@ static void view_probe(const struct relay *relay, enum side side, struct probe_v
 		.protocol = probe->probe.protocol,
 		.mode = probe->probe.mode,
 		.is_on = true,
-		.is_fatal = relay->route->listener->sides[side].probe.ends_session,
+		.is_fatal = relay->lane->route->listener->sides[side].probe.ends_session,
 	};
 }
 
 void relay_view(const struct relay *relay, bool is_brief, struct session_view *ret_view)
 {
-	const struct route *route = relay->route;
+	const struct route *route = relay->lane->route;
 
 	memset(ret_view, 0, sizeof *ret_view);
 	ret_view->session = relay->session;
-	ret_view->now_us = relay->relays->now_us;
+	ret_view->now_us = relay->lane->relays->now_us;
 	ret_view->listener = route->tally->name;
 	ret_view->pool = route->pool->name;
 	ret_view->server_name = pool_server_name(route->pool, relay->server);
-	ret_view->worker = relay->relays->worker;
+	ret_view->worker = relay->lane->relays->worker;
 	ret_view->ending = deadline_ending_next(&relay->session, policy_of(relay));
-	ret_view->is_retrying = relay->retry_us != 0;
+	ret_view->is_retrying = retry_us_of(relay) != 0;
 	ret_view->is_sparing_alive = policy_of(relay)->is_sparing_alive;
 	ret_view->is_brief = is_brief;
 	for (enum side side = CLIENT; side < SIDES; side++) {
@@ -83,8 +84,8 @@ static int64_t half_closed_for(const struct session *session, int64_t now_us)
 void relay_note_end(const struct relay *relay, struct ended_view *ret_view)
 {
 	const struct session *session = &relay->session;
-	const struct route *route = relay->route;
-	int64_t now_us = relay->relays->now_us;
+	const struct route *route = relay->lane->route;
+	int64_t now_us = relay->lane->relays->now_us;
 	int64_t accepted_us = moment_us(session->accepted);
 
 	*ret_view = (struct ended_view){

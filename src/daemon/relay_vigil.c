@@ -14,7 +14,7 @@
 static bool judge(const struct relay *relay, enum side side, int64_t dead_after_us,
 		  struct fact *fact)
 {
-	int64_t now_us = relay->relays->now_us;
+	int64_t now_us = relay->lane->relays->now_us;
 	struct vitals vitals = { 0 };
 
 	if (now_us < vigil_due_us(&relay->session, side, dead_after_us))
@@ -46,6 +46,12 @@ void relay_look(struct relay *relay, enum side side)
 		relay_lose_dead(relay, side, DETECTOR_USER_TIMEOUT);
 }
 
+void relay_look_both(struct relay *relay)
+{
+	relay_look(relay, CLIENT);
+	relay_look(relay, SERVER);
+}
+
 bool relay_is_alive(const struct relay *relay, enum side side)
 {
 	int64_t alive_us = policy_of(relay)->alive_us[side];
@@ -69,7 +75,8 @@ static int64_t keep_due_us(const struct relay *relay, enum side side)
 		side == CLIENT ? moment_us(session->accepted) : session_connected_us(session);
 	int64_t dead_after_us = policy_of(relay)->dead_after_us[side];
 
-	if (dead_after_us == 0 || relay->is_kept[side] || since_us == 0 || is_unix(relay, side))
+	if (dead_after_us == 0 || relay->sides[side].is_kept || since_us == 0 ||
+	    is_unix(relay, side))
 		return 0;
 	return since_us + dead_after_us / UNWATCHED;
 }
@@ -81,16 +88,16 @@ int64_t relay_vigil_next_us(const struct relay *relay)
 
 void relay_vigil_on_timer(struct relay *relay)
 {
-	const struct config_side *sides = relay->route->listener->sides;
+	const struct config_side *sides = relay->lane->route->listener->sides;
 
 	for (int side = CLIENT; side < SIDES; side++) {
 		int64_t due_us = keep_due_us(relay, (enum side)side);
 
-		if (due_us == 0 || due_us > relay->relays->now_us)
+		if (due_us == 0 || due_us > relay->lane->relays->now_us)
 			continue;
 		/* A kernel that refuses an option still relays: the configuration's check knows
 		 * the limits. */
 		(void)liveness_keep(relay->session.legs[side].fd, &sides[side].keepalive);
-		relay->is_kept[side] = true;
+		relay->sides[side].is_kept = true;
 	}
 }

@@ -48,30 +48,24 @@ static void release(struct relays *relays, const struct route *route)
 
 static void reap_one(struct relay *relay)
 {
-	struct relays *relays = relay->relays;
+	struct relays *relays = relay->lane->relays;
 
-	release(relays, relay->route);
-	free(relay->attempt);
-	free(relay->probes);
-	free(relay);
+	release(relays, relay->lane->route);
+	relay_extra_fini(relay);
+	slabs_give(&relays->slabs, relay);
 }
 
 static void reap(struct relays *relays)
 {
-	struct relay *kept = NULL;
-
+	if (!relays->dead)
+		return;
 	while (relays->dead) {
 		struct relay *relay = relays->dead;
 
-		relays->dead = relay->next_dead;
-		if (relay->is_pending) { /* still on the other list: next time */
-			relay->next_dead = kept;
-			kept = relay;
-		} else {
-			reap_one(relay);
-		}
+		relays->dead = relay->next;
+		reap_one(relay);
 	}
-	relays->dead = kept;
+	(void)agenda_reserve(&relays->agenda, relays->roster.live); /* gives back at the most */
 }
 
 static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
@@ -96,7 +90,18 @@ static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-/* Gives each relay that had work left over one more step. */
+/* Takes the first of a list of pending ones from it. */
+static struct relay *pull(struct relay **pending)
+{
+	struct relay *relay = *pending;
+
+	*pending = relay->next;
+	relay->is_pending = false;
+	return relay;
+}
+
+/* Gives each relay that had work left over one more step. One that died meanwhile can be reaped
+ * now. */
 static void run_pending(struct relays *relays)
 {
 	struct relay *pending = relays->pending;
@@ -105,11 +110,11 @@ static void run_pending(struct relays *relays)
 	if (pending)
 		relays->now_us = monotonic_us();
 	while (pending) {
-		struct relay *relay = pending;
+		struct relay *relay = pull(&pending);
 
-		pending = relay->next_pending;
-		relay->is_pending = false;
-		if (!relay->is_dead)
+		if (relay->is_dead)
+			relay_push(&relays->dead, relay);
+		else
 			relay_step(relay);
 	}
 	if (!relays->pending)
@@ -159,6 +164,8 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 		pump_fini(&relays->pump);
 		return error;
 	}
+	slabs_init(&relays->slabs, sizeof(struct relay));
+	agenda_init(&relays->agenda, loop, relay_on_timer);
 	ev_io_init(&relays->readiness, on_readiness, relays->poller.fd, EV_READ);
 	ev_prepare_init(&relays->turn, on_turn);
 	ev_idle_init(&relays->unfinished, on_unfinished);
@@ -171,27 +178,38 @@ int relays_init(struct relays *relays, struct ev_loop *loop, size_t worker, size
 void relays_fini(struct relays *relays)
 {
 	assert(relays->roster.live == 0);
-	relays->pending = NULL;
-	for (struct relay *relay = relays->dead; relay; relay = relay->next_dead)
-		relay->is_pending = false;
+	run_pending(relays); /* dead as they are */
 	reap(relays);
 	ev_io_stop(relays->loop, &relays->readiness);
 	ev_prepare_stop(relays->loop, &relays->turn);
 	ev_idle_stop(relays->loop, &relays->unfinished);
 	poller_fini(&relays->poller);
 	ended_fini(&relays->ended);
+	agenda_fini(&relays->agenda);
+	slabs_fini(&relays->slabs);
 	roster_fini(&relays->roster);
 	pump_fini(&relays->pump);
+}
+
+/* The worker's part of the route. It knows its worker by its first session. */
+static struct lane *lane_of(struct relays *relays, const struct route *route)
+{
+	struct lane *lane = &route->lanes[relays->worker];
+
+	if (lane->relays != relays) /* once: the lanes of others lie beside it */
+		lane->relays = relays;
+	return lane;
 }
 
 /* A relay without sockets in the poller and without a server. NULL: no memory. */
 static struct relay *create(struct relays *relays, const struct route *route, int fd,
 			    const struct address *peer)
 {
-	struct relay *relay = calloc(1, sizeof *relay);
+	struct relay *relay = slabs_take(&relays->slabs);
 
-	if (!relay || roster_reserve(&relays->roster) < 0) {
-		free(relay);
+	if (!relay || roster_reserve(&relays->roster) < 0 ||
+	    agenda_reserve(&relays->agenda, relays->roster.live + 1) < 0) {
+		slabs_give(&relays->slabs, relay);
 		return NULL;
 	}
 	relays->now_us = monotonic_us();
@@ -201,13 +219,10 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 	relay->session.client = endpoint_of(peer);
 	relay->session.legs[CLIENT].is_unix = relay->session.client.family == ENDPOINT_UNIX;
 	relay->sides[CLIENT].is_writable = true;
-	relay->route = route;
-	relay->relays = relays;
+	relay->lane = lane_of(relays, route);
 	relay->server = BALANCE_NONE;
-	ev_timer_init(&relay->timer, relay_on_timer, 0., 0.);
-	relay->timer.data = relay;
-	relay->counted = (uint8_t)session_state(&relay->session);
-	roster_add(&relays->roster, relay->session.id, relay);
+	relay->counted = session_state(&relay->session) & 7;
+	roster_add(&relays->roster, relay);
 	counters_accept(counters_of(relay), (enum session_state)relay->counted);
 	count_descriptors(relays, 1);
 	return relay;
@@ -217,7 +232,7 @@ static struct relay *create(struct relays *relays, const struct route *route, in
 static void refuse_unrecorded(struct relays *relays, const struct route *route, int fd)
 {
 	static struct log_limit limit;
-	struct counters *counters = &route->tally->workers_counters[relays->worker];
+	struct counters *counters = route->lanes[relays->worker].counters;
 
 	sock_close(fd);
 	counters_accept(counters, STATE_CONNECTING);
@@ -239,14 +254,11 @@ void relay_adopt(struct relays *relays, const struct route *route, int fd,
 	}
 	relay_limits_adopt(relay);
 	relays->count++;
-	relay->attempt = malloc(sizeof *relay->attempt);
-	if (!relay->attempt || relay_probe_init(relay) < 0 ||
-	    poller_add(&relays->poller, fd, relay, CLIENT) < 0) {
+	if (relay_probe_init(relay) < 0 || poller_add(&relays->poller, fd, relay, CLIENT) < 0 ||
+	    relay_begin_attempts(relay) < 0)
 		relay_cut(relay, ENDING_LIMITED);
-	} else {
-		pool_attempt_init(relay->attempt, route->pool, &route->origin);
+	else
 		relay_start_attempt(relay);
-	}
 	relay_step(relay);
 }
 

@@ -57,17 +57,17 @@ static bool is_ending_within(const struct relay *relay, int64_t within_us)
 	struct deadline_at ending = deadline_ending_next(&relay->session, policy_of(relay));
 
 	return ending.deadline != DEADLINE_NONE &&
-	       ending.at_us - relay->relays->now_us <= within_us;
+	       ending.at_us - relay->lane->relays->now_us <= within_us;
 }
 
 static bool wants(const struct survey_filter *filter, const struct relay *relay)
 {
 	const struct session *session = &relay->session;
-	const struct route *route = relay->route;
+	const struct route *route = relay->lane->route;
 
 	if (filter->states != 0 && !(filter->states & 1U << session_state(session)))
 		return false;
-	if (relay->relays->now_us - moment_us(session->accepted) < filter->min_age_us)
+	if (relay->lane->relays->now_us - moment_us(session->accepted) < filter->min_age_us)
 		return false;
 	if (!is_called(route->tally->name, filter->listener) ||
 	    !is_called(route->pool->name, filter->pool) ||

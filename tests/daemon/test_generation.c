@@ -62,6 +62,7 @@ static const char two_listeners[] =
 
 /* The same names in another order and with other settings; one server gone, one new. */
 static const char reordered[] =
+	"log = { every = \"7s\"; };"
 	"pools = ( { name = \"spare\"; servers = ( \"127.0.0.1:1\" ); },"
 	"          { name = \"web\"; balance = \"least_sessions\";"
 	"            servers = ( { name = \"three\"; address = \"127.0.0.1:3\"; },"
@@ -92,6 +93,35 @@ static void routes_follow_the_configuration(void **state)
 	assert_ptr_not_equal(generation->routes[0].tally, generation->routes[1].tally);
 	assert_ptr_not_equal(generation->pools[0].turn, generation->pools[1].turn);
 	generation_unref(generation);
+}
+
+/* Each worker has a lane of its own on each route. */
+static void lanes_lead_to_what_is_the_workers(void **state)
+{
+	struct generation *generation = make(two_listeners);
+	struct generation *next = make(reordered);
+
+	(void)state;
+	for (size_t i = 0; i < 2 * WORKERS; i++) {
+		const struct route *route = &generation->routes[i / WORKERS];
+		const struct lane *lane = &route->lanes[i % WORKERS];
+
+		assert_ptr_equal(lane->route, route);
+		assert_ptr_equal(lane->policy, &route->listener->policy);
+		assert_ptr_equal(lane->counters, &route->tally->workers_counters[i % WORKERS]);
+		assert_ptr_equal(lane->half_closed,
+				 &route->tally->workers_half_closed[i % WORKERS]);
+		assert_true(lane->log_every_us == 0);
+		assert_null(lane->relays);
+	}
+	/* After a reload: the settings are others, the counters are not. */
+	assert_true(next->routes[2].lanes[2].log_every_us == 7000000);
+	assert_ptr_equal(next->routes[0].lanes[1].policy, &next->config->listeners[0].policy);
+	assert_ptr_equal(next->routes[0].lanes[1].counters,
+			 generation->routes[1].lanes[1].counters);
+	assert_ptr_not_equal(next->routes[0].lanes[1].counters, next->routes[2].lanes[1].counters);
+	generation_unref(generation);
+	generation_unref(next);
 }
 
 static void a_listeners_own_servers_are_a_pool(void **state)
@@ -359,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		REGISTRY_TEST(only_listeners_that_were_in_force_are_shown),
 		REGISTRY_TEST(routes_follow_the_configuration),
+		REGISTRY_TEST(lanes_lead_to_what_is_the_workers),
 		REGISTRY_TEST(a_listeners_own_servers_are_a_pool),
 		REGISTRY_TEST(servers_are_known_by_pool_and_name),
 		REGISTRY_TEST(a_reload_keeps_what_has_a_name),

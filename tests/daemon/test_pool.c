@@ -269,7 +269,7 @@ static void a_failed_server_s_address_is_told(void **state)
 	(void)state;
 	OPEN(&site, MISSING);
 	add_address(&site, 0, NO_ROUTE);
-	pool_attempt_init(&attempt, &site.pool);
+	pool_attempt_init(&attempt, &site.pool, &site.origin);
 	assert_int_equal(pool_attempt_next(&attempt, &fd, &address), -ENOENT);
 	assert_int_equal(address, 1);
 	assert_int_equal(pool_server_endpoint(&site.pool, 0, 0).family, ENDPOINT_UNIX);

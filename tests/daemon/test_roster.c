@@ -5,6 +5,7 @@
  */
 #include <finback/daemon/roster.h>
 
+#include <daemon/relay_private.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,19 +18,26 @@
 #include <cmocka.h>
 /* clang-format on */
 
-/* The roster never looks into a relay: the address is all there is to it. */
+/* The roster looks at nothing of a relay but its session's id. Those of all tests, by their id. */
 #define RELAYS 20000
-static char places[RELAYS + 1];
+static struct relay relays[4 * RELAYS];
 
 static struct relay *relay_of(uint64_t id)
 {
-	return (struct relay *)(void *)&places[id % (RELAYS + 1)];
+	return &relays[id % (4 * (uint64_t)RELAYS)];
 }
 
 static void add(struct roster *roster, uint64_t id)
 {
 	assert_int_equal(roster_reserve(roster), 0);
-	roster_add(roster, id, relay_of(id));
+	relay_of(id)->session.id = id;
+	roster_add(roster, relay_of(id));
+}
+
+static void leave(struct roster *roster, uint64_t id)
+{
+	roster_remove(roster, relay_of(id));
+	relay_of(id)->session.id = 0; /* its record is another's, or nobody's */
 }
 
 /* A walk from the beginning finds `count` sessions in the order of their ids. */
@@ -96,16 +104,16 @@ static void what_is_gone_is_not_found(void **state)
 	(void)state;
 	for (uint64_t i = 1; i <= 10; i++)
 		add(&roster, i);
-	roster_remove(&roster, 5);
-	roster_remove(&roster, 6);
+	leave(&roster, 5);
+	leave(&roster, 6);
 	assert_null(roster_find(&roster, 5));
 	assert_ptr_equal(roster_next(&roster, 4, &id), relay_of(7));
 	assert_int_equal(id, 7);
 	/* One that was gone meanwhile is a place to go on from, too. */
 	assert_ptr_equal(roster_next(&roster, 5, &id), relay_of(7));
-	roster_remove(&roster, 10);
+	leave(&roster, 10);
 	assert_null(roster_next(&roster, 9, &id));
-	roster_remove(&roster, 1);
+	leave(&roster, 1);
 	expect_walk(&roster, 6);
 	roster_fini(&roster);
 }
@@ -118,14 +126,14 @@ static void ids_go_on_after_all_are_gone(void **state)
 	for (uint64_t i = 1; i <= 1000; i++) {
 		add(&roster, i);
 		if (i > 3)
-			roster_remove(&roster, i - 3);
+			leave(&roster, i - 3);
 	}
 	expect_walk(&roster, 3);
 	for (uint64_t i = 998; i <= 1000; i++)
-		roster_remove(&roster, i);
+		leave(&roster, i);
 	expect_walk(&roster, 0);
-	add(&roster, UINT64_MAX);
-	assert_ptr_equal(roster_find(&roster, UINT64_MAX), relay_of(UINT64_MAX));
+	add(&roster, ROSTER_ID_MAX);
+	assert_ptr_equal(roster_find(&roster, ROSTER_ID_MAX), relay_of(ROSTER_ID_MAX));
 	expect_walk(&roster, 1);
 	roster_fini(&roster);
 }
@@ -166,7 +174,7 @@ static void go(struct roster *roster, struct mirror *mirror, uint64_t id)
 		return;
 	mirror->is_live[id] = false;
 	mirror->live--;
-	roster_remove(roster, id);
+	leave(roster, id);
 }
 
 static void compare(const struct roster *roster, const struct mirror *mirror)
@@ -223,7 +231,7 @@ static void a_crowd_leaves(void **state)
 		for (uint64_t i = 0; i < RELAYS; i++) {
 			uint64_t id = order == 0 ? i + 1 : RELAYS - i;
 
-			roster_remove(&roster, order < 2 ? id : i * 7919 % RELAYS + 1);
+			leave(&roster, order < 2 ? id : i * 7919 % RELAYS + 1);
 			expect_thrifty(&roster);
 		}
 		expect_walk(&roster, 0);

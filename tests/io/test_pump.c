@@ -45,7 +45,7 @@ static void replace(struct pair *pair, struct pair by)
 	*pair = by;
 }
 
-static struct pump_flow as_it_is(size_t limit, unsigned hints)
+static struct pump_flow flow_now(size_t limit, unsigned hints)
 {
 	return (struct pump_flow){
 		.source = flow.from.ours,
@@ -59,7 +59,7 @@ static struct pump_flow as_it_is(size_t limit, unsigned hints)
 
 static void carry_with(size_t limit, unsigned hints)
 {
-	struct pump_flow now = as_it_is(limit, hints);
+	struct pump_flow now = flow_now(limit, hints);
 
 	memset(&flow.report, 0x55, sizeof flow.report);
 	pump_carry(&flow.pump, &now, &flow.report);
@@ -73,7 +73,7 @@ static void carry(size_t limit, bool is_thorough)
 
 static void flush(void)
 {
-	struct pump_flow now = as_it_is(0, 0);
+	struct pump_flow now = flow_now(0, 0);
 
 	memset(&flow.report, 0x55, sizeof flow.report);
 	pump_flush(&flow.pump, &now, &flow.report);
@@ -341,12 +341,12 @@ static void descriptors_that_are_none(void **state)
 
 	(void)state;
 	give("x");
-	bad = as_it_is(10, 0);
+	bad = flow_now(10, 0);
 	bad.source = -1;
 	pump_carry(&flow.pump, &bad, &report);
 	assert_int_equal(report.source, PUMP_SOURCE_ERROR);
 	assert_int_equal(report.source_error, -EBADF);
-	bad = as_it_is(10, 0);
+	bad = flow_now(10, 0);
 	bad.sink = -1;
 	pump_carry(&flow.pump, &bad, &report);
 	assert_int_equal(report.sink_error, -EBADF);
@@ -397,7 +397,7 @@ static void rests_of_several_flows_add_up(void **state)
 	give("four");
 	carry(PUMP_BUFFER_BYTES, false);
 	give("sixsix");
-	other = as_it_is(PUMP_BUFFER_BYTES, 0);
+	other = flow_now(PUMP_BUFFER_BYTES, 0);
 	other.rest = NULL;
 	pump_carry(&flow.pump, &other, &flow.report);
 	assert_int_equal(flow.pump.rest_bytes, 10);

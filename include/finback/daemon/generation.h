@@ -55,6 +55,19 @@ struct route {
 	struct pool *pool;
 	struct pool_origin origin; /* of its connections to servers */
 	struct tally *tally;
+	struct lane *lanes; /* one for each worker */
+};
+
+struct relays;
+
+/* A route as one worker goes it: what its sessions share, one step from each of them. */
+struct lane {
+	const struct route *route;
+	const struct policy *policy;
+	struct counters *counters;
+	struct half_closed *half_closed;
+	int64_t log_every_us;  /* how often a session that still runs gets a line; 0: never */
+	struct relays *relays; /* the worker's; the worker sets it */
 };
 
 struct generation {
@@ -62,6 +75,7 @@ struct generation {
 	struct config *config;
 	struct pool *pools;   /* one for each of config->pools */
 	struct route *routes; /* one for each of config->listeners */
+	struct lane *lanes;   /* of all routes, in their order */
 };
 
 void registry_init(struct registry *registry, size_t workers);

@@ -1,8 +1,10 @@
 #ifndef FINBACK_DAEMON_RELAY_H
 #define FINBACK_DAEMON_RELAY_H
 
+#include <finback/daemon/agenda.h>
 #include <finback/daemon/generation.h>
 #include <finback/daemon/roster.h>
+#include <finback/daemon/slabs.h>
 #include <finback/daemon/view.h>
 #include <finback/engine/ending.h>
 #include <finback/io/address.h>
@@ -35,7 +37,9 @@ struct relays {
 	uint64_t next_id;
 	uint64_t id_step;
 	uint64_t count;       /* ever adopted */
+	struct slabs slabs;   /* their records */
 	struct roster roster; /* the live ones */
+	struct agenda agenda; /* their timers */
 	struct ended ended;   /* the last that are not */
 	/* Any thread may read: */
 	_Atomic uint64_t buffer_bytes; /* held in finback's own memory */

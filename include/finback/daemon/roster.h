@@ -5,20 +5,22 @@
 #include <stdint.h>
 
 /*
- * The live sessions of one worker in the order of their ids, which only grow. To add one and to
- * remove one costs next to nothing; to find one, or to go on behind one that is gone meanwhile,
- * takes a binary search. So a list can be read a slice at a time while sessions come and go.
+ * The live sessions of one worker in the order of their ids, which only grow. To add one costs next
+ * to nothing; to find one, or to go on behind one that is gone meanwhile, takes a search. So a list
+ * can be read a slice at a time while sessions come and go.
  */
 
 struct relay;
 
-struct roster_entry {
-	uint64_t id;
-	struct relay *relay; /* NULL: gone */
-};
+/* The relay, which knows its id; or of one that is gone the id, twice and one more, as no relay
+ * lies at an odd address. */
+typedef uintptr_t roster_entry;
+
+/* No session has a larger id. */
+#define ROSTER_ID_MAX (UINT64_MAX / 2)
 
 struct roster {
-	struct roster_entry *entries;
+	roster_entry *entries;
 	size_t used; /* entries, those that are gone included */
 	size_t live;
 	size_t capacity;
@@ -30,11 +32,11 @@ void roster_fini(struct roster *roster);
 /* Makes room for one more, so that the next roster_add cannot fail. Returns 0 or -ENOMEM. */
 int roster_reserve(struct roster *roster);
 
-/* Appends one, for which there is room; its id is above all before it. */
-void roster_add(struct roster *roster, uint64_t id, struct relay *relay);
+/* Appends one, for which there is room; the id of its session is above all before it. */
+void roster_add(struct roster *roster, struct relay *relay);
 
 /* Removes one that is there. */
-void roster_remove(struct roster *roster, uint64_t id);
+void roster_remove(struct roster *roster, const struct relay *relay);
 
 /* The one with this id; NULL: it has ended or never was. */
 struct relay *roster_find(const struct roster *roster, uint64_t id);
