@@ -109,7 +109,8 @@ static int connect_to(const struct pool_attempt *attempt, const struct address *
 {
 	const struct pool_origin *origin = attempt->origin;
 	const struct address *sources[CONFIG_SOURCES_MAX];
-	struct sock_connect options = { .buffer_cap = origin->buffer_cap };
+	struct sock_connect options = { .buffer_cap = origin->buffer_cap,
+					.has_bytes = attempt->has_bytes };
 	size_t count = fitting_sources(origin, address, sources);
 	int result = -EADDRNOTAVAIL;
 	uint64_t turn;

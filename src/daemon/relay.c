@@ -437,8 +437,10 @@ void relay_on_ready(struct relay *relay, enum side side, unsigned ready)
 	here->is_faulty |= (ready & READY_ERROR) != 0;
 	here->is_ended |= (ready & READY_FIN) != 0 && (ready & READY_ERROR) == 0 &&
 			  relay->session.legs[side].loss == LOSS_NONE;
-	/* The acknowledgement of our FIN comes as readiness of the socket it went to. */
-	if (relay->session.legs[side].has_fin_sent && !here->is_faulty)
+	/* The acknowledgement of our FIN comes as readiness of the socket it went to. Before the
+	 * last phase nobody waits for it. */
+	if (relay->session.legs[side].has_fin_sent && !here->is_faulty &&
+	    relay->session.phase != SESSION_RELAYING)
 		relay_look(relay, side);
 	relay_step(relay);
 }

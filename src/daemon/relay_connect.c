@@ -76,8 +76,10 @@ void relay_start_attempt(struct relay *relay)
 	struct relay_attempt *attempt = attempt_of(relay);
 	uint16_t tries = attempt->pool.tries;
 	int fd = -1;
-	int result = pool_attempt_next(&attempt->pool, &fd, &relay->address);
+	int result;
 
+	attempt->pool.has_bytes = sock_unread(session->legs[CLIENT].fd) > 0;
+	result = pool_attempt_next(&attempt->pool, &fd, &relay->address);
 	relay->server = (int16_t)attempt->pool.server;
 	session->legs[SERVER].is_unix = relay_peer(relay, SERVER).family == ENDPOINT_UNIX;
 	attempt->retry_us = 0;

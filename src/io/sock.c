@@ -242,6 +242,9 @@ static int prepare_connect(int fd, int family, const struct sock_connect *option
 		error = buffers_cap(fd, options->buffer_cap);
 	if (error == 0 && options->source)
 		error = bind_source(fd, options->source);
+	/* TCP_QUICKACK off (tcp(7)) is advice: without it the handshake has one segment more. */
+	if (error == 0 && options->has_bytes && family != AF_UNIX)
+		(void)set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 	return error;
 }
 

@@ -74,6 +74,7 @@ struct pool_origin {
 struct pool_attempt {
 	struct pool *pool;
 	const struct pool_origin *origin;
+	bool has_bytes; /* the client's first bytes wait for the server: the caller's to set */
 	struct balance_tried tried;
 	uint64_t turn;          /* of this session in the pool, the same for all its tries */
 	int server;             /* the current one, or the last; BALANCE_NONE: none yet */

@@ -30,6 +30,8 @@ struct sock_connect {
 	 * choice. UNIX: NULL. */
 	const struct address *source;
 	uint32_t buffer_cap; /* of each of its buffers; 0: the kernel's own tuning */
+	bool has_bytes; /* the first bytes are there and follow at once: they carry the handshake's
+			 * last acknowledgement, which so needs no segment of its own */
 };
 
 /* Binds and listens. For a UNIX path a stale socket file is replaced, a live one is -EADDRINUSE.
