@@ -70,7 +70,7 @@ static int get_both(int fd, int *ret_send, int *ret_receive)
  * which a confined process cannot read. */
 static int get_first(int fd, int *ret_send, int *ret_receive)
 {
-	int family;
+	int family = AF_UNSPEC;
 	int error = get(fd, SO_DOMAIN, &family);
 	int fresh;
 
@@ -86,9 +86,9 @@ static int get_first(int fd, int *ret_send, int *ret_receive)
 
 int buffers_uncap(int fd)
 {
-	int send_bytes;
-	int receive_bytes;
-	int lock;
+	int send_bytes = 0;
+	int receive_bytes = 0;
+	int lock = 0;
 	int error = get(fd, SO_BUF_LOCK, &lock);
 
 	if (error == 0)
@@ -107,8 +107,8 @@ static uint32_t given(uint32_t asked, int doubled)
 int buffers_try(uint32_t bytes, struct buffers *ret_buffers)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int send_bytes;
-	int receive_bytes;
+	int send_bytes = 0;
+	int receive_bytes = 0;
 	int error;
 
 	if (fd < 0)
