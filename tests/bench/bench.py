@@ -81,6 +81,7 @@ def check(parser, options):
         parser.error("rounds from 1, seconds up to 60, sessions up to 9000")
     if not 1 <= options.workers <= 64:
         parser.error("workers from 1 to 64")
+    options.has_goals = options.workers == 1 and not options.observed
     if not options.source:
         check_programs(parser, options)
         if options.workers > 1:

@@ -66,7 +66,7 @@ def parse_arguments():
        not all(0 < size <= 9500 for size in options.sizes):
         parser.error("rounds from 1, seconds up to 60, sizes up to 9500")
     check_programs(parser, options)
-    options.workers, options.sessions = 1, max(options.sizes)
+    options.workers, options.sessions, options.has_goals = 1, max(options.sizes), False
     return options
 
 

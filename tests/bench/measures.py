@@ -1,12 +1,12 @@
 """The tests: how the load runs in each, and which figures are made of it."""
 
+import re
+import subprocess
 import time
 
-from generator import Load
 from relays import CAPPED, OWN
 
 GIB = 1 << 30
-PAGE = 4096
 
 
 class Test:
@@ -118,11 +118,11 @@ class Held(Test):
         return self.needs + self.sessions / 4000
 
     def measure(self, load, relay, address):
-        before = self.holding(relay)
+        before = self.holding(load, relay, address)
         load.tell(address)
         load.wait_value(self.held_at)
         time.sleep(0.3)
-        held = self.holding(relay) - before
+        held = self.holding(load, relay, address) - before
         load.tell("end")
         load.finish()
         return self.figures_of(held / load.number("sessions"))
@@ -132,7 +132,8 @@ class Idle(Held):
     """Resident bytes for each session held."""
 
     @staticmethod
-    def holding(relay):
+    def holding(load, relay, address):
+        del load, address
         return relay.resident_bytes()
 
     @staticmethod
@@ -141,47 +142,36 @@ class Idle(Held):
 
 
 class Stall(Held):
-    """The kernel's MB for each session whose client does not read. What the load's own sockets
-    hold is taken off: it was measured without a relay."""
+    """The kernel's MB for each session whose client does not read: what waits in the relay's own two
+    sockets, to be read or to be acknowledged, with the room taken for it."""
 
     held_at = "stalled"
 
-    def __init__(self, *arguments, generator, cpu, **others):
-        super().__init__(*arguments, **others)
-        self._generator = generator
-        self._cpu = cpu
-        self._direct = None
+    @staticmethod
+    def holding(load, relay, address):
+        del relay
+        ours = f"sport = :{port_of(address)} or dport = :{port_of(load.values['listening'])}"
+        result = subprocess.run(["ss", "-tmnHO", ours], capture_output=True, text=True,
+                                timeout=60, check=True)
+        return socket_bytes(result.stdout)
 
     @staticmethod
-    def holding(relay):
-        del relay
-        return kernel_tcp_bytes()
-
-    def figures_of(self, each):
-        return {"kernel": (each - self.direct()) / 1e6}
-
-    def direct(self):
-        if self._direct is None:
-            arguments = [*self.load, "--sessions", str(self.sessions), "--direct"]
-            before = kernel_tcp_bytes()
-            with Load(self._generator, arguments, self._cpu) as load:
-                load.wait_value(self.held_at)
-                self._direct = (kernel_tcp_bytes() - before) / self.sessions
-                load.tell("end")
-                load.finish()
-        return self._direct
+    def figures_of(each):
+        return {"kernel": each / 1e6}
 
 
-def kernel_tcp_bytes(text=None):
-    """Of all TCP sockets of the machine: what waits in them, to be sent or to be read."""
-    if text is None:
-        with open("/proc/net/sockstat", encoding="ascii") as file:
-            text = file.read()
-    for line in text.splitlines():
-        words = line.split()
-        if words[0] == "TCP:":
-            return int(words[words.index("mem") + 1]) * PAGE
-    raise ValueError("no TCP in /proc/net/sockstat")
+def port_of(address):
+    return address.rpartition(":")[2]
+
+
+def socket_bytes(text):
+    """What the kernel has charged all sockets with, from ss -m: received (r), queued to be sent (w),
+    and taken ahead (f)."""
+    total = 0
+    for found in re.finditer(r"skmem:\(([^)]*)\)", text):
+        fields = dict(re.findall(r"([a-z]+)(\d+)", found[1]))
+        total += sum(int(fields[key]) for key in "rwf")
+    return total
 
 
 def all_tests(options):
@@ -203,8 +193,7 @@ def all_tests(options):
         Churn("churn256", "churn", "--connections", "256", *sources, *timed),
         Idle("idle", idle, "idle", *sources),
         Idle("idle-64k", idle, "idle", "--size", "65536", *sources),
-        Stall("stall", stalled, "stall", own=CAPPED, needs=3, generator=options.load,
-              cpu=options.cpus[0]),
+        Stall("stall", stalled, "stall", own=CAPPED, needs=3),
         BesideIdle("beside-idle", idle, "ping", "--connections", "64", *sources, *timed, needs=2),
     ]
 

@@ -64,16 +64,20 @@ def line(x, top, bottom, kind):
     return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'
 
 
-def goal_cost(row_line):
+def goals_of(row_line, run):
+    return row_line.row.goals if run["options"]["has_goals"] else ()
+
+
+def goal_cost(row_line, run):
     """The goal against the best peer, as a cost; None where there is none."""
-    for goal in row_line.row.goals:
+    for goal in goals_of(row_line, run):
         if goal.of == BEST:
             return 1 / goal.limit if row_line.row.more_is_better else goal.limit
     return None
 
 
-def verdict(row_line):
-    met = [row_line.is_met(goal) for goal in row_line.row.goals]
+def verdict(row_line, run):
+    met = [row_line.is_met(goal) for goal in goals_of(row_line, run)]
     if not met or None in met:
         return "free"
     return "met" if all(met) else "missed"
@@ -84,9 +88,9 @@ def draw_bar(row_line, run, y):
     middle = y + ROW / 2
     title = row_line.row.title.format(idle=f"{run['options']['sessions']:,}")
     yield text(LEFT - 10, middle + 4, title, anchor="end")
-    yield (f'<rect class="{verdict(row_line)}" x="{LEFT}" y="{middle - BAR / 2:.1f}" rx="2" '
+    yield (f'<rect class="{verdict(row_line, run)}" x="{LEFT}" y="{middle - BAR / 2:.1f}" rx="2" '
            f'width="{across(cost) - LEFT:.1f}" height="{BAR}"/>')
-    goal = goal_cost(row_line)
+    goal = goal_cost(row_line, run)
     if goal is not None:
         yield line(across(goal), middle - BAR / 2 - 3, middle + BAR / 2 + 3, "goal")
     for shape, peer in zip(SHAPES, peers(run)):

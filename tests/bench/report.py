@@ -50,7 +50,7 @@ def format_line(line, run):
     cells = [f"{title}, {line.row.unit}", own_cell(line)]
     cells += [peer_cell(line, peer) for peer in peers(run)]
     cells.append(best_cell(line))
-    goals = line.row.goals if run["options"]["workers"] == 1 else ()
+    goals = line.row.goals if run["options"]["has_goals"] else ()
     cells.append("; ".join(format_goal(line, goal) for goal in goals))
     return "| " + " | ".join(cells) + " |"
 
@@ -69,8 +69,9 @@ def how_it_ran(run):
         if options["pinned"] else "nothing pinned"
     if options["workers"] > 1:
         where = f"relays with {options['workers']} threads or processes, nothing pinned"
+    rounds = f"{options['rounds']} round" + ("s" if options["rounds"] > 1 else "")
     yield (f"{machine['cpu']}, {machine['cores']} CPUs, {machine['memory_gib']:g} GiB, "
-           f"Linux {machine['kernel']}; {options['rounds']} rounds of {options['seconds']:g} s, "
+           f"Linux {machine['kernel']}; {rounds} of {options['seconds']:g} s, "
            f"interleaved, {where}; {run['began'][:10]}.")
     yield (f"Others kept {other['median']:.2f} CPUs busy meanwhile (median; p90 "
            f"{other['p90']:.2f}); the load average was {other['loadavg'][0]:.2f} before and "

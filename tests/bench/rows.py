@@ -57,7 +57,7 @@ ROWS = (
     _cpu_each("churn256", "sessions with half-close, 256 at a time", Goal(0.88)),
     _resident("idle", "idle session, new"),
     _resident("idle-64k", "idle session, after 64 KiB each way"),
-    Row("stall", "kernel", "stalled session, finback capped", "kernel MB each",
+    Row("stall", "kernel", "stalled session, finback capped", "MB in its sockets each",
         (Goal(KERNEL_GOAL, ITSELF),)),
     Row("beside-idle", "beside_cpu", "messages, 64 B, 64 beside {idle} idle",
         "CPU-us each"),

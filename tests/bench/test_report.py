@@ -12,7 +12,7 @@ def whole_run(**by_kind):
                machine={"cpu": "a CPU", "cores": 2, "memory_gib": 24, "kernel": "6.1"},
                other={"median": 0.011, "p90": 0.5, "loadavg": [0.1, 2.3]},
                options={"rounds": 5, "seconds": 2, "sessions": 9000, "workers": 1,
-                        "pinned": True})
+                        "pinned": True, "has_goals": True})
     return run
 
 
@@ -58,7 +58,7 @@ def test_machine_and_other_load_stand_beside_it(run):
 
 
 def test_many_workers_have_no_goals(run):
-    run["options"].update(workers=4, pinned=False)
+    run["options"].update(workers=4, pinned=False, has_goals=False)
     text = report.markdown(run)
     assert "4 threads or processes, nothing pinned" in text
     assert "at most" not in text

@@ -52,7 +52,7 @@ def test_figures_of_every_test_through_finback(options):
         assert record["lost"] == 0 and record["sessions"] > 0, test.name
         fields = {row.field for row in ROWS if row.test == test.name}
         assert fields <= set(record["figures"]), test.name
-        positive = fields - {"kernel", "rss"}  # which are differences, of few sessions here
+        positive = fields - {"rss"}  # a difference, of few sessions here
         assert all(record["figures"][field] > 0 for field in positive), test.name
 
 
@@ -104,6 +104,9 @@ def test_busy_time_is_all_but_idle_and_waiting(monkeypatch):
     assert machine.busy_seconds("cpu  100 200 300 9999 9999 10 20 30 5000 5000\ncpu0 1") == 6.6
 
 
-def test_kernel_memory_of_tcp():
-    text = "sockets: used 5\nTCP: inuse 2 orphan 0 tw 4 alloc 3 mem 25\nUDP: inuse 1 mem 7\n"
-    assert measures.kernel_tcp_bytes(text) == 25 * 4096
+def test_kernel_memory_is_what_sockets_are_charged_with():
+    text = ("0 442368 127.0.0.1:8001 127.0.0.1:37378 "
+            "skmem:(r0,rb524288,t0,tb524288,f1152,w527232,o0,bl0,d0)\n"
+            "520597 0 127.0.0.1:46078 127.0.0.1:8002 "
+            "skmem:(r522261,rb524288,t0,tb524288,f2027,w0,o0,bl0,d4)\n")
+    assert measures.socket_bytes(text) == (129 + 128) * 4096
