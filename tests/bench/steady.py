@@ -23,6 +23,7 @@ from steady_report import carried_table, samples_table
 OPENING = 60  # seconds that the mix may take until all of it runs
 ENDING = 120  # and until it is over
 EMPTYING = 30
+SETTLING = 0.5  # for what finback closes after it has answered the question before
 
 CONFIG = """
 workers = {workers};
@@ -149,6 +150,7 @@ def wait_until_empty(sampler):
     end = time.monotonic() + EMPTYING
     while sampler.look(0)["sessions"] > 0 and time.monotonic() < end:
         time.sleep(0.1)
+    time.sleep(SETTLING)
     return sampler.look(0)
 
 

@@ -26,6 +26,11 @@ def test_warm_up_does_not_count():
     assert found.is_flat and found.first == 8 * MIB
 
 
+def test_first_and_last_fifth_are_compared():
+    found = summary("rss_bytes", samples_of([0] * WARM_UP + list(range(1, 101))), AFTER)
+    assert (found.first, found.last, found.most, found.end) == (10.5, 90.5, 100, 7 * MIB)
+
+
 def test_a_peak_is_no_growth():
     assert is_flat([8 * MIB] * 30 + [80 * MIB] * 2 + [8 * MIB] * 30)
 
