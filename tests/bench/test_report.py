@@ -1,8 +1,11 @@
 """The report: figures, ratios, goals and what failed, as Markdown and in a README."""
 
+import os
+
 import pytest
 
 import report
+from lib.daemon import TOP
 from test_figures import failed, records, run_of
 
 
@@ -92,3 +95,9 @@ def test_readme_changes_between_its_marks_alone(run):
 def test_readme_without_its_marks_is_refused(run, marks):
     with pytest.raises(ValueError):
         report.into_readme(f"text {marks}", run, "plot.svg")
+
+
+def test_the_readme_of_this_tree_has_its_marks(run):
+    with open(os.path.join(TOP, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    assert report.markdown(run) in report.into_readme(text, run, "plot.svg")
