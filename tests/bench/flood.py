@@ -19,8 +19,10 @@ import tempfile
 import threading
 import time
 
-import bench
-import relays
+from bench import add_programs, check_programs, stop_politely
+from generator import PATIENCE as LOAD_PATIENCE
+from generator import Load, free_port, own_network
+from relays import Kind
 
 REQUEST = b"x" * 64
 PATIENCE = 3.0   # seconds that the honest client waits for anything
@@ -127,12 +129,12 @@ def measure(variant, options):
     arguments = ("flood", "--sessions", str(options.connections), "--connections",
                  str(options.open), "--rate", str(options.rate), "--sources", "32",
                  "--seconds", str(options.seconds))
-    kind = relays.Kind("finback", options.finback, CONFIG, ["-c", "{path}"],
-                       options=settings.format(embryonic=options.embryonic))
+    kind = Kind("finback", options.finback, CONFIG, ["-c", "{path}"],
+                options=settings.format(embryonic=options.embryonic))
     with tempfile.TemporaryDirectory(prefix="finback-flood-") as directory, \
-         bench.Load(options.load, arguments, options.cpus[0]) as load:
+         Load(options.load, arguments, options.cpus[0]) as load:
         server = load.wait_value("listening")
-        port = bench.free_port()
+        port = free_port()
         relay = kind.start(port, server, directory, options.cpus[1])
         try:
             load.tell(f"127.0.0.1:{port}")
@@ -151,7 +153,7 @@ def watch(result, load, relay, port, options):
     result.honest = Honest(port)
     if load:
         load.tell("start")
-        load.wait_value("life_longest", options.seconds + bench.PATIENCE)
+        load.wait_value("life_longest", options.seconds + LOAD_PATIENCE)
     else:
         time.sleep(QUIET)
     result.honest.stop()
@@ -207,25 +209,20 @@ def parse_arguments():
     parser.add_argument("--rate", type=int, default=5000, help="new ones a second; 0: no bound")
     parser.add_argument("--seconds", type=float, default=40, help="that a flood may last")
     parser.add_argument("--embryonic", type=int, default=1000, help="the limit that is tried")
-    parser.add_argument("--finback", default=os.path.join(bench.TOP, "build/release/finback"))
-    parser.add_argument("--load",
-                        default=os.path.join(bench.TOP, "build/release/tests/finback-load"))
+    add_programs(parser)
     options = parser.parse_args()
     if not 0 < options.connections <= 200000 or not 0 < options.open <= 19000 or \
        not 0 < options.seconds <= 600 or options.rate < 0 or options.embryonic < 1:
         parser.error("connections up to 200000, open up to 19000, seconds up to 600, "
                      "embryonic from 1")
-    if not os.access(options.load, os.X_OK):
-        parser.error(f"{options.load} is not there; scripts/bench builds it")
-    cpus = sorted(os.sched_getaffinity(0))
-    options.cpus = (cpus[0], cpus[-1]) if len(cpus) > 1 else (None, None)
+    check_programs(parser, options)
     return options
 
 
 def main():
     options = parse_arguments()
-    signal.signal(signal.SIGTERM, bench.stop_politely)
-    if not bench.own_network():
+    signal.signal(signal.SIGTERM, stop_politely)
+    if not own_network():
         print("no network namespace of its own: fewer ports, others' traffic", file=sys.stderr)
     if options.cpus[0] is not None:
         os.sched_setaffinity(0, {options.cpus[0]})

@@ -1,36 +1,42 @@
 """The relays that are compared: each with the configuration that its manual would advise for plain
-TCP on one core, started for one measurement and stopped after it."""
+TCP, started for one measurement and stopped after it."""
 
 import os
+import re
+import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
+import tempfile
 
-STARTING = 10  # seconds that a relay may take to listen, and to end
+from running import Running
+
 NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
-PAGE = os.sysconf("SC_PAGE_SIZE")
-LISTENING = "0A"
+SOCKET_PROXYD = "/lib/systemd/systemd-socket-proxyd"
+OWN = "finback"
+CAPPED = "finback, capped"
+OWN_KINDS = (OWN, CAPPED)
+BUFFER_CAP = 'buffer_cap = "256KiB";'
+EVERY_SESSION = 9700  # that a relay with two descriptors for each has to hold
 
 FINBACK = """
-workers = 1;
+workers = {workers};
 log = {{ target = "stderr"; level = "warning"; sessions = "none"; }};
 {options}
 listeners = (
-  {{ name = "bench"; listen = [ "127.0.0.1:{port}" ]; servers = "{server}"; }}
+  {{ name = "bench"; listen = [ "127.0.0.1:{port}" ]; servers = "{server}"; {listener} }}
 );
 """
 
 CONTROL = 'control = {{ socket = "{directory}/control.sock"; }};'
 
+# Pipes come out of the same 20,000 descriptors as sessions.
 HAPROXY = """
 global
-  nbthread 1
-  maxconn 9000
-  maxpipes 900
+  nbthread {workers}
+  maxconn 9700
+  maxpipes {pipes}
 defaults
   mode tcp
   timeout connect 5s
@@ -50,7 +56,7 @@ NGINX = """
 load_module {module};
 user root;
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile 20000;
 error_log {directory}/error.log crit;
 pid {directory}/nginx.pid;
@@ -58,7 +64,7 @@ events {{ worker_connections 19900; multi_accept on; use epoll; }}
 stream {{
   access_log off;
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{share};
     proxy_pass {server};
     proxy_connect_timeout 5s;
     proxy_timeout 1h;
@@ -67,9 +73,21 @@ stream {{
 }}
 """
 
+# Becomes the program, which finds its listening socket where systemd would have put it.
+PASS_SOCKET = """
+import os, resource, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 class Kind:
     """A relay as it can be started: a name, a program, and what it is given."""
+
+    version_flag = "-v"
 
     def __init__(self, name, program, template, arguments, **values):
         self.name = name
@@ -77,6 +95,9 @@ class Kind:
         self.template = template
         self.arguments = arguments
         self.values = values
+
+    def most_sessions(self):
+        return EVERY_SESSION
 
     def why_missing(self):
         """None where it can be run."""
@@ -87,184 +108,112 @@ class Kind:
         return None
 
     def version(self):
-        flag = "--version" if self.template is FINBACK else "-v"
-        result = subprocess.run([self.program, flag], capture_output=True, text=True, timeout=10,
-                                check=False)
-        lines = (result.stdout + result.stderr).strip().splitlines()
-        return lines[0] if lines else "?"
+        result = subprocess.run([self.program, self.version_flag], capture_output=True, text=True,
+                                timeout=10, check=False)
+        number = re.search(r"\d+\.[\w.+~-]+|\d+", result.stdout + result.stderr)
+        return f"{os.path.basename(self.program)} {number[0] if number else '?'}"
 
-    def start(self, port, server, directory, cpu):
+    def write_configuration(self, port, server, directory):
+        """The arguments with which the program reads it."""
         path = os.path.join(directory, "relay.conf")
-        values = {key: value.format(directory=directory) for key, value in self.values.items()}
+        values = {key: str(value).format(directory=directory)
+                  for key, value in self.values.items()}
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.template.format(port=port, server=server, directory=directory,
                                             **values))
-        arguments = [argument.format(path=path, directory=directory)
-                     for argument in self.arguments]
+        return [argument.format(path=path, directory=directory) for argument in self.arguments]
+
+    def start(self, port, server, directory, cpu):
+        arguments = self.write_configuration(port, server, directory)
         return Running([self.program, *arguments], port, directory, cpu)
 
 
-class Observed(Kind):
-    """finback with its control interface on and in use."""
+class Finback(Kind):
+    """One that may be of a version without the setting that is asked for."""
+
+    version_flag = "--version"
+
+    def __init__(self, name, program, workers=1, options="", listener=""):
+        super().__init__(name, program, FINBACK, ["-c", "{path}"], workers=workers,
+                         options=options, listener=listener)
+
+    def why_missing(self):
+        if shutil.which(self.program) is None:
+            return f"{self.program} is not there"
+        with tempfile.TemporaryDirectory(prefix="finback-bench-") as directory:
+            arguments = self.write_configuration(1, "127.0.0.1:1", directory)
+            result = subprocess.run([self.program, "--check", *arguments], capture_output=True,
+                                    text=True, timeout=10, check=False)
+        if result.returncode == 0:
+            return None
+        return "--check refuses it: " + (result.stderr.strip().splitlines() or ["?"])[0]
+
+
+class SocketProxyd(Kind):
+    """systemd's own relay, which has its listening socket passed."""
+
+    version_flag = "--version"
+    descriptors = 6  # of each session: two sockets and two pipes
+
+    def __init__(self, name):
+        super().__init__(name, SOCKET_PROXYD, "", [])
+
+    def most_sessions(self):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        return min(EVERY_SESSION, (limit - 100) // self.descriptors)
 
     def start(self, port, server, directory, cpu):
-        running = super().start(port, server, directory, cpu)
-        running.observer = Observer(os.path.join(directory, "control.sock"), cpu,
-                                    running.process.pid)
+        with socket.create_server(("127.0.0.1", port), backlog=4096) as listener:
+            running = Running([sys.executable, "-c", PASS_SOCKET, str(listener.fileno()),
+                               self.program, f"--connections-max={self.most_sessions()}", server],
+                              port, directory, cpu, pass_fds=(listener.fileno(),))
+        try:
+            running.wait_for_program(self.program)
+        except BaseException:
+            running.stop()
+            raise
         return running
 
 
-class Observer:
-    """Asks each second what a scraper and an open status page ask, from a CPU that is not the
-    relay's. Says at the end what the thread that answers has taken."""
-
-    PATHS = ("/metrics", "/api/v1/status", "/api/v1/sessions?brief=1&limit=100",
-             "/api/v1/sessions?state=ended&limit=100")
-
-    def __init__(self, path, cpu, pid):
-        self._path = path
-        self._pid = pid
-        self._began = time.monotonic(), thread_seconds(pid, pid)
-        self._cpus = os.sched_getaffinity(0) - {cpu} or os.sched_getaffinity(0)
-        self._stopped = threading.Event()
-        self.answers = 0
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        os.sched_setaffinity(0, self._cpus)  # of this thread
-        while not self._stopped.is_set():
-            for path in self.PATHS:
-                self._ask(path)
-            self._stopped.wait(1)
-
-    def _ask(self, path):
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(STARTING)
-            sock.connect(self._path)
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            answer = sock.recv(65536)
-            if not answer.startswith(b"HTTP/1.1 200 "):
-                raise RuntimeError(f"{path}: {answer[:200]!r}")
-            while sock.recv(1 << 20):
-                pass
-        self.answers += 1
-
-    def stop(self):
-        self._stopped.set()
-        self._thread.join()
-        took = thread_seconds(self._pid, self._pid) - self._began[1]
-        share = took / (time.monotonic() - self._began[0])
-        print(f"{self.answers} answers; the thread that gives them: {share:.2%} of a CPU",
-              file=sys.stderr)
-        if self.answers == 0:
-            raise RuntimeError("the control interface never answered")
+def haproxy(name, workers=1, splices=False):
+    return Kind(name, "haproxy", HAPROXY, ["-db", "-f", "{path}"], workers=workers,
+                pipes=250 if splices else 0, options=HAPROXY_SPLICE if splices else "")
 
 
-class Running:
-    """A relay that runs; its processor time and its memory, of all its processes together."""
-
-    def __init__(self, command, port, directory, cpu):
-        self.observer = None
-        self.log_path = os.path.join(directory, "relay.log")
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, preexec_fn=pinned(cpu))
-        try:
-            self._wait_listening(port)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _wait_listening(self, port):
-        end = time.monotonic() + STARTING
-        while not is_listening(port):
-            if self.process.poll() is not None or time.monotonic() > end:
-                with open(self.log_path, encoding="utf-8", errors="replace") as log:
-                    raise RuntimeError("the relay does not listen: " + log.read()[-2000:])
-            time.sleep(0.02)
-        time.sleep(0.1)  # for what it does after it listens
-
-    def processes(self):
-        """Its own and all below it."""
-        found = [self.process.pid]
-        for pid in found:
-            found += children(pid)
-        return found
-
-    def cpu_seconds(self):
-        total = 0
-        for pid in self.processes():
-            total += sum(thread_seconds(pid, task) for task in os.listdir(f"/proc/{pid}/task"))
-        return total
-
-    def resident_bytes(self):
-        total = 0
-        for pid in self.processes():
-            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-                total += int(file.read().split()[1]) * PAGE
-        return total
-
-    def stop(self):
-        if self.observer:
-            self.observer.stop()
-        if self.process.poll() is not None:
-            return
-        processes = self.processes()
-        self.process.terminate()
-        try:
-            self.process.wait(STARTING)
-        except subprocess.TimeoutExpired:
-            for pid in processes:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            self.process.wait(STARTING)
-
-
-def thread_seconds(pid, task):
-    with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-        return int(file.read().split()[0]) / 1e9
-
-
-def pinned(cpu):
-    """For preexec_fn: runs on this CPU alone; None: anywhere."""
-    return None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
-
-
-def children(pid):
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-            found += map(int, file.read().split())
-    return found
-
-
-def is_listening(port):
-    """Asked of the kernel, since a connection to find out would already be a session."""
-    wanted = f":{port:04X}"
-    with open("/proc/self/net/tcp", encoding="ascii") as file:
-        for line in file:
-            fields = line.split()
-            if fields[1].endswith(wanted) and fields[3] == LISTENING:
-                return True
-    return False
-
-
-def observed_kinds(finback):
-    """The same program twice: with the control interface off, and on and in use."""
-    return [
-        Kind("finback", finback, FINBACK, ["-c", "{path}"], options=""),
-        Observed("finback, observed", finback, FINBACK, ["-c", "{path}"], options=CONTROL),
-    ]
+def nginx(workers=1):
+    return Kind("nginx", "nginx", NGINX, ["-c", "{path}", "-p", "{directory}"],
+                module=NGINX_STREAM, workers=workers, share=" reuseport" if workers > 1 else "")
 
 
 def all_kinds(finback):
+    """Each with one thread."""
     return [
-        Kind("finback", finback, FINBACK, ["-c", "{path}"], options=""),
-        Kind("haproxy", "haproxy", HAPROXY, ["-db", "-f", "{path}"], options=""),
-        Kind("haproxy, splice", "haproxy", HAPROXY, ["-db", "-f", "{path}"],
-             options=HAPROXY_SPLICE),
-        Kind("nginx", "nginx", NGINX, ["-c", "{path}", "-p", "{directory}"], module=NGINX_STREAM),
+        Finback(OWN, finback),
+        Finback(CAPPED, finback, listener=BUFFER_CAP),
+        haproxy("haproxy"),
+        haproxy("haproxy, splice", splices=True),
+        nginx(),
+        SocketProxyd("socket-proxyd"),
     ]
+
+
+def many_workers(finback, workers):
+    """Those that have more than one thread or process, with so many."""
+    return [
+        Finback(OWN, finback, workers),
+        haproxy("haproxy", workers),
+        haproxy("haproxy, splice", workers, splices=True),
+        nginx(workers),
+    ]
+
+
+def present(kinds):
+    """Those of them that can be run; says of the others why not."""
+    found = []
+    for kind in kinds:
+        why = kind.why_missing()
+        if why:
+            print(f"left out: {kind.name}: {why}", file=sys.stderr)
+        else:
+            found.append(kind)
+    return found

@@ -19,6 +19,7 @@ static const struct mode {
 	{ "ping", ping_run },   /* requests and responses */
 	{ "churn", churn_run }, /* sessions as short as they get, with a half-close in each */
 	{ "idle", idle_run },   /* sessions that are only held */
+	{ "stall", stall_run }, /* clients that do not read */
 	{ "flood", flood_run }, /* clients that never speak */
 };
 

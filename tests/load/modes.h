@@ -9,6 +9,7 @@ void bulk_run(struct options *options);
 void ping_run(struct options *options);
 void churn_run(struct options *options);
 void idle_run(struct options *options);
+void stall_run(struct options *options);
 void flood_run(struct options *options);
 
 #endif

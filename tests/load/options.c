@@ -13,6 +13,7 @@
 #include "report.h"
 
 #define MEET_US   (INT64_C(120) * 1000000)
+#define HOLD_US   (INT64_C(86400) * 1000000)
 #define LINE_SIZE 128
 
 enum kind {
@@ -45,13 +46,17 @@ static const struct option_row rows[] = {
 	{ "--seed", KIND_COUNT, offsetof(struct options, seed), UINT64_MAX,
 	  "repeats the plans of a crowd" },
 	{ "--sessions", KIND_COUNT, offsetof(struct options, sessions), 200000,
-	  "how many in all (crowd, idle, flood)" },
+	  "how many in all (crowd, idle, stall, flood)" },
 	{ "--connections", KIND_COUNT, offsetof(struct options, connections), 20000,
 	  "how many at a time" },
+	{ "--idle", KIND_COUNT, offsetof(struct options, idle), 20000,
+	  "connections beside these that say one message and are then silent (ping)" },
 	{ "--size", KIND_COUNT, offsetof(struct options, size), 262144,
 	  "of a message (ping), of a burst each way (idle), the most of a body (crowd)" },
 	{ "--bytes", KIND_COUNT, offsetof(struct options, bytes), UINT64_MAX,
-	  "for each stream and direction, instead of --seconds (bulk)" },
+	  "for each stream and direction, instead of --seconds (bulk); the most that may be taken "
+	  "for "
+	  "a reader that does not read (stall)" },
 	{ "--resets", KIND_COUNT, offsetof(struct options, resets), 1000,
 	  "of a thousand sessions, how many are cut off by a reset (crowd)" },
 	{ "--huge", KIND_COUNT, offsetof(struct options, huge), 10000,
@@ -61,7 +66,9 @@ static const struct option_row rows[] = {
 	{ "--rate", KIND_COUNT, offsetof(struct options, rate), 1000000,
 	  "new connections a second, at most (flood)" },
 	{ "--seconds", KIND_SECONDS, offsetof(struct options, duration_us), 3600,
-	  "of the measured part; of a crowd or a flood, the most that it may take" },
+	  "of the measured part; of a crowd or a flood, the most that it may take; how long "
+	  "nothing "
+	  "has to move (stall)" },
 	{ "--patience", KIND_SECONDS, offsetof(struct options, patience_us), 3600,
 	  "seconds without progress that are an error" },
 };
@@ -76,7 +83,7 @@ _Static_assert(sizeof(direction_names) / sizeof(direction_names[0]) == DIRECTION
 
 void options_help(void)
 {
-	puts("usage: finback-load crowd|bulk|ping|churn|idle|flood [OPTION VALUE]...");
+	puts("usage: finback-load crowd|bulk|ping|churn|idle|stall|flood [OPTION VALUE]...");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		printf("  %-14s %s\n", rows[i].name, rows[i].help);
 }
@@ -189,7 +196,7 @@ void options_hold(const struct options *options)
 	char line[LINE_SIZE];
 
 	if (options->wait)
-		(void)net_read_line(line, sizeof(line), MEET_US);
+		(void)net_read_line(line, sizeof(line), HOLD_US);
 }
 
 unsigned options_source(const struct options *options, uint64_t n)

@@ -25,6 +25,7 @@ struct options {
 	uint64_t seed;
 	uint64_t sessions;
 	uint64_t connections;
+	uint64_t idle;
 	uint64_t size;
 	uint64_t bytes;
 	uint64_t resets; /* in thousand */

@@ -1,6 +1,8 @@
 /*
  * Ping: requests and responses of one size, one at a time on each connection. Both ends count the
  * messages: message n has its place in its flow's stream, so one lost, doubled or swapped is seen.
+ * Beside them there may be connections that say a first message, are silent while the others talk,
+ * and say one more at the end, since they must have been there all the time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@
 #define DEFAULT_SIZE        64
 #define DEFAULT_DURATION_US (INT64_C(2) * 1000000)
 #define DEFAULT_PATIENCE_US (INT64_C(20) * 1000000)
+#define OPENING_MOST        256    /* at a time, so that no queue of connections overflows */
+#define LATENCY_MOST        262144 /* us; what is longer counts as this */
 
 enum ping_side {
 	PING_CLIENT,
@@ -27,15 +31,19 @@ struct ping_end {
 	uint64_t sent;     /* bytes, over all messages */
 	uint64_t owed;     /* bytes, up to the end of the message being sent */
 	uint64_t received; /* bytes, over all messages */
+	int64_t asked_us;
 };
 
 static struct {
 	const struct options *options;
 	struct ping_end *ends[PING_SIDES];
+	uint64_t total; /* connections: those that talk, and behind them those that are silent */
+	uint64_t begun;
 	uint64_t accepted;
 	uint64_t waiting;  /* clients that have sent and not had all of the answer */
 	uint64_t messages; /* answered */
 	uint64_t failed;
+	uint64_t *latencies; /* how many messages took so many microseconds */
 	bool is_stopping;
 	struct watch listener;
 } ping;
@@ -47,7 +55,7 @@ static void fail(struct ping_end *end, const char *why)
 	report_error("%s: %s; sent %llu, received %llu",
 		     end->side == PING_CLIENT ? "client" : "server", why,
 		     (unsigned long long)end->sent, (unsigned long long)end->received);
-	if (end->side == PING_CLIENT)
+	if (end->side == PING_CLIENT && end->received < end->owed)
 		ping.waiting--;
 	ping.failed++;
 	watch_close(&end->watch);
@@ -75,8 +83,27 @@ static void send_owed(struct ping_end *end)
 static void ask(struct ping_end *end)
 {
 	ping.waiting++;
+	end->asked_us = net_now_us();
 	end->owed += ping.options->size;
 	send_owed(end);
+}
+
+static void note_latency(int64_t took_us)
+{
+	ping.latencies[took_us < LATENCY_MOST ? took_us : LATENCY_MOST - 1]++;
+}
+
+static uint64_t median_latency(void)
+{
+	uint64_t count = 0;
+	uint64_t below = 0;
+	uint64_t us = 0;
+
+	for (uint64_t i = 0; i < LATENCY_MOST; i++)
+		count += ping.latencies[i];
+	while (us < LATENCY_MOST - 1 && 2 * (below += ping.latencies[us]) < count)
+		us++;
+	return us;
 }
 
 static void on_message(struct ping_end *end)
@@ -88,6 +115,7 @@ static void on_message(struct ping_end *end)
 	}
 	ping.messages++;
 	ping.waiting--;
+	note_latency(net_now_us() - end->asked_us);
 	if (!ping.is_stopping)
 		ask(end);
 }
@@ -136,7 +164,7 @@ static void on_connection(struct watch *watch, uint32_t events)
 	(void)events;
 	if (fd == -EAGAIN)
 		return;
-	if (fd < 0 || ping.accepted == ping.options->connections)
+	if (fd < 0 || ping.accepted == ping.total)
 		report_die(EXIT_FAILURE, "accept: %s", fd < 0 ? strerror(-fd) : "one too many");
 	start_end(PING_SERVER, ping.accepted++, fd);
 }
@@ -155,20 +183,42 @@ static void wait_for_answers(void)
 	}
 }
 
+static void begin(void)
+{
+	int fd = net_connect(&ping.options->via, options_source(ping.options, ping.begun), 0);
+
+	if (fd < 0)
+		report_die(EXIT_FAILURE, "connect: %s", strerror(-fd));
+	start_end(PING_CLIENT, ping.begun, fd);
+	ask(&ping.ends[PING_CLIENT][ping.begun++]);
+}
+
 /* A first message on each, so that all are connected from end to end before the clock starts. */
 static void connect_all(void)
 {
 	ping.is_stopping = true;
-	for (uint64_t i = 0; i < ping.options->connections; i++) {
-		int fd = net_connect(&ping.options->via, options_source(ping.options, i), 0);
+	for (int64_t moved_us = net_now_us(); ping.begun < ping.total;) {
+		uint64_t settled = ping.accepted + ping.failed;
 
-		if (fd < 0)
-			report_die(EXIT_FAILURE, "connect: %s", strerror(-fd));
-		start_end(PING_CLIENT, i, fd);
-		ask(&ping.ends[PING_CLIENT][i]);
+		while (ping.begun < ping.total && ping.begun < settled + OPENING_MOST)
+			begin();
+		watch_turn(50000);
+		if (ping.accepted + ping.failed > settled)
+			moved_us = net_now_us();
+		else if (net_now_us() - moved_us > ping.options->patience_us)
+			report_die(EXIT_FAILURE, "only %llu connections reached the server",
+				   (unsigned long long)ping.accepted);
 	}
 	wait_for_answers();
 	ping.is_stopping = false;
+}
+
+static void ask_all(uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; i < to; i++) {
+		if (ping.ends[PING_CLIENT][i].watch.fd >= 0)
+			ask(&ping.ends[PING_CLIENT][i]);
+	}
 }
 
 static void run_messages(void)
@@ -176,15 +226,25 @@ static void run_messages(void)
 	int64_t start_us = net_now_us();
 
 	ping.messages = 0;
-	for (uint64_t i = 0; i < ping.options->connections; i++) {
-		if (ping.ends[PING_CLIENT][i].watch.fd >= 0)
-			ask(&ping.ends[PING_CLIENT][i]);
-	}
+	memset(ping.latencies, 0, LATENCY_MOST * sizeof(*ping.latencies));
+	ask_all(0, ping.options->connections);
 	while (net_now_us() - start_us < ping.options->duration_us)
 		watch_turn(20000);
 	ping.is_stopping = true;
 	wait_for_answers();
 	report_seconds("seconds", net_now_us() - start_us);
+}
+
+static void make_tables(void)
+{
+	for (int side = 0; side < PING_SIDES; side++) {
+		ping.ends[side] = calloc(ping.total, sizeof(struct ping_end));
+		if (ping.ends[side] == NULL)
+			report_die(EXIT_FAILURE, "no memory for so many connections");
+	}
+	ping.latencies = calloc(LATENCY_MOST, sizeof(*ping.latencies));
+	if (ping.latencies == NULL)
+		report_die(EXIT_FAILURE, "no memory for the latencies");
 }
 
 void ping_run(struct options *options)
@@ -198,22 +258,23 @@ void ping_run(struct options *options)
 	if (options->patience_us == 0)
 		options->patience_us = DEFAULT_PATIENCE_US;
 	ping.options = options;
-	for (int side = 0; side < PING_SIDES; side++) {
-		ping.ends[side] = calloc(options->connections, sizeof(struct ping_end));
-		if (ping.ends[side] == NULL)
-			report_die(EXIT_FAILURE, "no memory for so many connections");
-	}
+	ping.total = options->connections + options->idle;
+	make_tables();
 	pattern_init(PATTERN_SHORT);
 	ping.listener = (struct watch){ .on_ready = on_connection, .fd = options_meet(options) };
 	watch_start(&ping.listener, EPOLLIN);
 	connect_all();
-	options_ready(options, options->connections - ping.failed);
+	options_ready(options, ping.total - ping.failed);
 	run_messages();
 	report_count("connections", options->connections);
 	report_count("size", options->size);
+	report_count("latency_median_us", median_latency());
 	report_count("messages", ping.messages);
 	options_hold(options);
+	ask_all(options->connections, ping.total);
+	wait_for_answers();
 	watch_close(&ping.listener);
 	for (int side = 0; side < PING_SIDES; side++)
 		free(ping.ends[side]);
+	free(ping.latencies);
 }

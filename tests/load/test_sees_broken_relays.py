@@ -139,17 +139,82 @@ def swallows_resets(source, sink, _):
         pass
 
 
+def ends_what_stalls(source, sink, _):
+    sink.settimeout(0.3)
+    while data := source.recv(65536):
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_WR)
+
+
+def is_polite_to_what_stalls(source, sink, direction):
+    """Its reader is told that this was all."""
+    sink.settimeout(0.3)
+    try:
+        faithful(source, sink, direction)
+    except TimeoutError:
+        sink.shutdown(socket.SHUT_WR)
+
+
+def takes_all(source, sink, direction):
+    """As if memory had no end."""
+    if direction == "up":
+        faithful(source, sink, direction)
+    while source.recv(1 << 20):
+        pass
+
+
+def loses_the_last_byte_down(source, sink, direction):
+    (faithful if direction == "up" else loses_the_last_byte)(source, sink, direction)
+
+
+def turns_a_bit_down(source, sink, direction):
+    turns_a_bit(source, sink, "up" if direction == "down" else "down")
+
+
+def gives_the_second_what_is_the_firsts(source, sink, direction):
+    if direction == "up":
+        number = bytearray(source.recv(8, socket.MSG_WAITALL))
+        number[0] ^= 1
+        sink.sendall(number)
+    faithful(source, sink, direction)
+
+
+def ends_the_silent(source, sink, direction):
+    source.settimeout(0.4)
+    faithful(source, sink, direction)
+
+
+def forgets_the_silent(source, sink, _):
+    source.settimeout(0.4)
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except TimeoutError:
+        source.settimeout(WITHIN)
+        while source.recv(65536):
+            pass
+
+
 def crowd_through(carry, resets):
+    return load_through(carry, "crowd", "--sessions", str(SESSIONS), "--connections", "20",
+                        "--seed", "7", "--huge", "0", "--patience", "2", "--resets", str(resets))
+
+
+def stall_through(carry, most=64 << 20):
+    return load_through(carry, "stall", "--sessions", "2", "--seconds", "0.6", "--patience", "2",
+                        "--bytes", str(most))
+
+
+def load_through(carry, *arguments):
     """Its exit status and what it complained of."""
     load = subprocess.Popen(
-        [LOAD, "crowd", "--sessions", str(SESSIONS), "--connections", "20", "--seed", "7",
-         "--huge", "0", "--patience", "2", "--resets", str(resets)],
+        [LOAD, *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         host, port = load.stdout.readline().strip().removeprefix("listening=").split(":")
         relay = Relay((host, int(port)), carry)
         try:
-            _, complaint = load.communicate(relay.address + "\n", WITHIN)
+            _, complaint = load.communicate(relay.address + "\nstart\n", WITHIN)
         finally:
             relay.close()
         return load.returncode, complaint
@@ -181,3 +246,46 @@ def test_finds(carry, resets, complaint):
     status, found = crowd_through(carry, resets)
     assert status == 1
     assert any(words in found for words in complaint.split("|")), found
+
+
+def test_nothing_wrong_with_stalled_sessions_through_a_faithful_relay():
+    assert stall_through(faithful) == (0, "")
+
+
+@pytest.mark.parametrize("carry, complaint", (
+    (turns_a_bit_down, "wrong bytes"),
+    (loses_the_last_byte_down, "an end of file before all that was sent"),
+    (gives_the_second_what_is_the_firsts, "wrong bytes"),
+    (keeps_the_fin, "stuck"),
+    (ends_what_stalls, "reset"),
+    (is_polite_to_what_stalls, "an end of file before all that was sent"),
+))
+def test_finds_in_stalled_sessions(carry, complaint):
+    status, found = stall_through(carry)
+    assert status == 1
+    assert complaint in found, found
+
+
+def test_finds_that_all_is_taken_though_nobody_reads():
+    status, found = stall_through(takes_all, most=2 << 20)
+    assert status == 1
+    assert "all is taken, though nobody reads" in found
+
+
+def messages_through(carry):
+    return load_through(carry, "ping", "--connections", "2", "--idle", "3", "--seconds", "0.8",
+                        "--patience", "2", "--wait")
+
+
+def test_nothing_wrong_with_silent_connections_through_a_faithful_relay():
+    assert messages_through(faithful) == (0, "")
+
+
+@pytest.mark.parametrize("carry, complaint, other", (
+    (ends_the_silent, "Connection reset", "have no answer"),
+    (forgets_the_silent, "3 messages have no answer", "Connection reset"),
+))
+def test_finds_in_silent_connections(carry, complaint, other):
+    status, found = messages_through(carry)
+    assert status == 1
+    assert complaint in found and other not in found, found
