@@ -8,10 +8,10 @@
  * later one now. It is then set for what is the earliest by that time, and nobody else is woken.
  */
 #include <finback/daemon/agenda.h>
+#include <finback/daemon/pages.h>
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "relay_private.h"
 
@@ -80,7 +80,8 @@ static void fill_gap(struct agenda *agenda, size_t at, struct agenda_entry entry
 
 static int resize(struct agenda *agenda, size_t capacity)
 {
-	struct agenda_entry *entries = reallocarray(agenda->entries, capacity, sizeof *entries);
+	struct agenda_entry *entries = pages_resize(
+		agenda->entries, agenda->capacity * sizeof *entries, capacity * sizeof *entries);
 
 	if (!entries)
 		return -ENOMEM;
@@ -166,7 +167,7 @@ void agenda_init(struct agenda *agenda, struct ev_loop *loop, agenda_handler *on
 void agenda_fini(struct agenda *agenda)
 {
 	stop_timer(agenda);
-	free(agenda->entries);
+	pages_unmap(agenda->entries, agenda->capacity * sizeof *agenda->entries);
 	agenda->entries = NULL;
 	agenda->used = agenda->capacity = 0;
 }

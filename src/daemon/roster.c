@@ -8,11 +8,11 @@
  * so a search looks at as few as it can. And roster_next() may pass many gaps, all of them at most
  * once in a walk.
  */
+#include <finback/daemon/pages.h>
 #include <finback/daemon/roster.h>
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "relay_private.h"
 
@@ -20,7 +20,7 @@
 
 void roster_fini(struct roster *roster)
 {
-	free(roster->entries);
+	pages_unmap(roster->entries, roster->capacity * sizeof *roster->entries);
 	*roster = (struct roster){ 0 };
 }
 
@@ -63,7 +63,8 @@ static int resize(struct roster *roster, size_t capacity)
 		capacity = CAPACITY_MIN;
 	if (capacity == roster->capacity)
 		return 0;
-	entries = reallocarray(roster->entries, capacity, sizeof *entries);
+	entries = pages_resize(roster->entries, roster->capacity * sizeof *entries,
+			       capacity * sizeof *entries);
 	if (!entries)
 		return capacity < roster->capacity ? 0 : -ENOMEM;
 	roster->entries = entries;

@@ -8,13 +8,13 @@
  * Surprising: pages of a slab that were never taken from are not there yet, so records that were
  * given back are taken again before any that are new.
  */
+#include <finback/daemon/pages.h>
 #include <finback/daemon/slabs.h>
 
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #ifdef __SANITIZE_ADDRESS__ /* it finds who looks into a record that is free */
 #include <sanitizer/asan_interface.h>
@@ -35,39 +35,21 @@ struct slab {
 	uint32_t new_at; /* from here on no record was taken yet */
 };
 
-static void unmap(void *at, size_t size)
-{
-	/* It fails where the kernel has no memory for the two halves of a mapping; then some of it
-	 * stays. */
-	if (size > 0)
-		(void)munmap(at, size);
-}
-
-static void *map(size_t size)
-{
-	/* Memory of no file has no descriptor, and is the caller's. */
-	/* cppcheck-suppress invalidFunctionArg */
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	/* cppcheck-suppress memleak */
-	return at == MAP_FAILED ? NULL : at;
-}
-
 /* Mostly below the slab before it, which is where it should be. Else room for two has one. */
 static void *map_aligned(void)
 {
-	unsigned char *at = map(SLAB_BYTES);
+	unsigned char *at = pages_map(SLAB_BYTES);
 	size_t before;
 
 	if (!at || (uintptr_t)at % SLAB_BYTES == 0)
 		return at;
-	unmap(at, SLAB_BYTES);
-	at = map(2 * SLAB_BYTES);
+	pages_unmap(at, SLAB_BYTES);
+	at = pages_map(2 * SLAB_BYTES);
 	if (!at)
 		return NULL;
 	before = SLAB_BYTES - (uintptr_t)at % SLAB_BYTES;
-	unmap(at, before);
-	unmap(at + before + SLAB_BYTES, SLAB_BYTES - before);
+	pages_unmap(at, before);
+	pages_unmap(at + before + SLAB_BYTES, SLAB_BYTES - before);
 	return at + before;
 }
 
@@ -89,7 +71,7 @@ static void destroy(struct slabs *slabs, struct slab *slab)
 		return;
 	slabs->count--;
 	ASAN_UNPOISON_MEMORY_REGION(slab, SLAB_BYTES);
-	unmap(slab, SLAB_BYTES);
+	pages_unmap(slab, SLAB_BYTES);
 }
 
 static void open_slab(struct slabs *slabs, struct slab *slab)
