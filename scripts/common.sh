@@ -20,7 +20,7 @@ export TSAN_OPTIONS=halt_on_error=0:exitcode=66
 	CHECK_PACKAGES=(clang-format clang-tidy cppcheck shellcheck python3 python3-pyflakes)
 	TEST_PACKAGES=(python3 python3-pytest python3-pytest-xdist python3-pytest-timeout python3-yaml
 		iproute2 nftables netcat-openbsd socat curl git haproxy nginx openssh-client
-		openssh-server procps systemd util-linux
+		openssh-server procps strace systemd util-linux
 		prometheus chromium chromium-driver python3-selenium python3-pyte
 		bash-completion zsh
 		redis-server memcached libmemcached-tools mosquitto mosquitto-clients rabbitmq-server

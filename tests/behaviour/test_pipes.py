@@ -1,18 +1,22 @@
 """Pipes are few, and nobody depends on having one: a flow that gets none is copied and loses
 nothing, idle sessions hold none, and stalled ones no more than one each."""
 
+import contextlib
 import os
 import resource
+import subprocess
+import sys
 import time
 
 import pytest
 
 from lib.control import Controlled
-from lib.daemon import SIDES, Relay, run
+from lib.daemon import BINARY, SIDES, Relay, run
 from lib.metrics import Metrics
 from lib.peers import SLOW_READER, TIMEOUT, Background, eventually, plenty, random_bytes
-from lib.pipes import (KEPT, MESSAGE, ROUND, at_one_go, bulk, messages, open_pipes, piped_bytes,
-                       stall)
+from lib.pipes import (BULK_ROUNDS, KEPT, MESSAGE, ROUND, at_one_go, bulk, messages, move,
+                       open_pipes, piped_bytes, stall)
+from lib.strace import traced
 
 BURST = random_bytes(2 << 20)  # more than what UNIX sockets on the way take in
 PIPE_BYTES = 256 << 10
@@ -239,6 +243,88 @@ def test_no_descriptors_for_pipes(side):
         assert open_pipes(relay) > 0, "it never splices again"
         sender.half_close()
         assert reader.read_to_eof() == b""
+
+
+# Takes all the pages that its user may use for pipes, and then waits.
+GREEDY = """
+import fcntl, os, sys
+held = []
+for size in (1 << 20, 1 << 16):
+    while True:
+        held.append(os.pipe())
+        try:
+            fcntl.fcntl(held[-1][1], fcntl.F_SETPIPE_SZ, size)
+        except OSError:
+            break
+while fcntl.fcntl(os.pipe()[1], fcntl.F_GETPIPE_SZ) >= 1 << 16:
+    pass
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def become(user):
+    """In a child."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+class Unprivileged(Relay):
+    """Runs as a user of its own, whose pages nobody else uses."""
+
+    user = 700_000 + os.getpid()
+
+    def _prepare(self):
+        become(self.user)
+        super()._prepare()
+
+    def _start(self):
+        os.chown(self.directory, self.user, self.user)
+        try:
+            super()._start()
+        except PermissionError:
+            pytest.skip(f"{BINARY} is not there for other users")
+
+
+@contextlib.contextmanager
+def pages_used_up():
+    with subprocess.Popen([sys.executable, "-c", GREEDY], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE,
+                          preexec_fn=lambda: become(Unprivileged.user)) as greedy:
+        assert greedy.stdout.readline() == b"\n"
+        yield
+        greedy.stdin.close()
+
+
+def soft_pages():
+    with open("/proc/sys/fs/pipe-user-pages-soft", encoding="ascii") as file:
+        return int(file.read())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.skipif(not 0 < soft_pages() <= 1 << 16, reason="needs fs.pipe-user-pages-soft")
+def test_pages_of_pipes_are_used_up():
+    """The kernel gives pipes of 8 KiB then. They are not taken, nor asked for at each read."""
+    with Unprivileged() as relay:
+        client, server = relay.pair()
+        with pages_used_up():
+            for _ in range(BULK_ROUNDS - 1):
+                move(relay, client, server, plenty()[:ROUND])
+            with traced(relay.process.pid, "pipe2,recvfrom") as trace:
+                stream(client, server, plenty())
+                assert open_pipes(relay) == 0
+            client.half_close()
+            assert server.read_to_eof() == b""
+        reads = trace.counts["recvfrom"]
+        assert 1 <= trace.counts["pipe2"] <= 1 + reads / 50 and reads > 300, trace.counts
+        # There is room again: another session is spliced.
+        for _ in range(300):
+            if open_pipes(relay) > 0:
+                break
+            client, server = relay.pair()
+            stream(client, server, plenty()[:8 << 20])
+        assert open_pipes(relay) > 0, "it never splices again"
 
 
 # Flows that are copied whatever comes.

@@ -8,12 +8,13 @@ import pytest
 from lib.control import Controlled
 from lib.daemon import SIDES, Relay, other
 from lib.peers import SLOW_READER, Background, plenty, random_bytes
-from lib.pipes import at_one_go, bulk, ends_of_pipes, open_pipes, piped_bytes, stall
+from lib.pipes import ROUND, at_one_go, bulk, ends_of_pipes, open_pipes, piped_bytes, stall
 
 FAMILIES = (("ipv4", "ipv4"), ("unix", "ipv4"), ("ipv4", "unix"), ("unix", "unix"),
             ("ipv6", "ipv4"))
 ENDS = ("fin", "reset", "nothing")
 LAST = (1, 5000, 49_000)
+HELD_BACK = 0.15  # s
 
 
 @pytest.fixture(autouse=True, name="way", params=("auto", "splice"))
@@ -132,6 +133,22 @@ def test_last_bytes_and_the_fin(side, families):
             reader.send_and_half_close(b"seen")
             assert sender.read_to_eof() == b"seen"
         relay.wait_session(count=len(LAST), ending="complete")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_last_bytes_do_not_wait_for_others(side):
+    """splice(2) can be told that more will follow; then they would, for 0.2 s."""
+    with Relay() as relay:
+        sender, reader = spliced_sides(relay, side)
+        took = []
+        for _ in range(5):
+            with relay.stopped():
+                sender.send(plenty()[:ROUND + 1])
+                sender.wait_acked()
+            since = time.monotonic()
+            assert reader.receive(ROUND + 1) == plenty()[:ROUND + 1]
+            took.append(time.monotonic() - since)
+        assert min(took) < HELD_BACK, took
 
 
 @pytest.mark.parametrize("families", FAMILIES, ids="-".join)

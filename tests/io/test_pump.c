@@ -4,6 +4,8 @@
  */
 #include <finback/io/pump.h>
 
+#include <signal.h>
+
 #include "io/pump_private.h"
 #include "peers.h"
 
@@ -31,6 +33,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	(void)signal(SIGPIPE, SIG_DFL);
 	pump_drop(&flow.pump, flow.rest);
 	flow.rest = NULL;
 	close_pair(&flow.from);
@@ -492,6 +495,212 @@ static void a_passed_descriptor_loses_nothing(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
+/* ---- the way through a pipe -------------------------------------------------------------------
+ */
+
+static void expect_pipes(unsigned open, unsigned idle)
+{
+	assert_int_equal(flow.pump.pipes.open, open);
+	assert_int_equal(flow.pump.pipes.idle_count, idle);
+}
+
+static int set_up_splicing(void **state)
+{
+	int result = set_up(state);
+
+	flow.pump.way = PUMP_WAY_SPLICE;
+	flow.pump.pipes.max = 4;
+	(void)signal(SIGPIPE, SIG_IGN); /* splice(2) cannot do without */
+	return result;
+}
+
+static void bytes_go_through_a_pipe(void **state)
+{
+	(void)state;
+	give("hello");
+	carry(1, false); /* nothing of memory is held, so the limit does not matter */
+	EXPECT(.read = 5, .wrote = 5, .source = PUMP_SOURCE_MORE);
+	expect_text(flow.to.peer, "hello");
+	assert_null(flow.rest);
+	expect_pipes(1, 1);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	send_fin(flow.from.peer);
+	wait_for(flow.from.ours, POLLRDHUP, PATIENCE_MS);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_END);
+	expect_pipes(1, 1);
+}
+
+static void stall_in_a_pipe(void)
+{
+	replace(&flow.to, small_tcp_pair());
+	(void)fill(flow.to.ours);
+	give("kept");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 4, .source = PUMP_SOURCE_MORE, .is_sink_full = true);
+	assert_non_null(flow.rest);
+	assert_non_null(flow.rest->pipe);
+	assert_int_equal(flow.rest->pipe->used, 4);
+	assert_int_equal(flow.pump.rest_bytes, 0);
+	expect_pipes(1, 0);
+}
+
+static void a_pipe_keeps_what_the_sink_does_not_take(void **state)
+{
+	char bytes[65536];
+
+	(void)state;
+	stall_in_a_pipe();
+	flush();
+	EXPECT(.source = PUMP_SOURCE_MORE, .is_sink_full = true);
+	assert_int_equal(flow.rest->pipe->used, 4);
+	while (flow.rest) {
+		assert_true(get(flow.to.peer, bytes, sizeof bytes) > 0);
+		flush();
+	}
+	EXPECT(.wrote = 4, .source = PUMP_SOURCE_MORE);
+	expect_pipes(1, 1);
+}
+
+static void a_pipe_that_is_dropped_is_closed(void **state)
+{
+	(void)state;
+	stall_in_a_pipe();
+	drop();
+	expect_pipes(0, 0);
+}
+
+static void an_error_of_the_sink_with_bytes_in_a_pipe(void **state)
+{
+	(void)state;
+	stall_in_a_pipe();
+	send_reset(&flow.to.peer);
+	assert_true(wait_for(flow.to.ours, 0, PATIENCE_MS) & POLLERR);
+	flush();
+	EXPECT(.source = PUMP_SOURCE_MORE, .sink_error = -ECONNRESET);
+	assert_non_null(flow.rest);
+	drop();
+	expect_pipes(0, 0);
+}
+
+/* What was in the pipe is lost with it; nobody else gets it. */
+static void an_error_of_the_sink_that_is_found_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(sock_finish(flow.to.ours), 0);
+	give("late");
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 4, .source = PUMP_SOURCE_MORE, .sink_error = -EPIPE);
+	assert_null(flow.rest);
+	expect_pipes(0, 0);
+}
+
+static void a_flow_that_gets_no_pipe_is_copied(void **state)
+{
+	(void)state;
+	flow.pump.pipes.max = 0;
+	give("hello");
+	carry(3, false);
+	EXPECT(.read = 3, .wrote = 3, .source = PUMP_SOURCE_MORE);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 2, .wrote = 2, .source = PUMP_SOURCE_EMPTY);
+	expect_text(flow.to.peer, "hello");
+	expect_pipes(0, 0);
+}
+
+static size_t let_all_pass(void *owner, unsigned char *bytes, size_t size, unsigned char **ret_at)
+{
+	*(size_t *)owner += size;
+	*ret_at = bytes;
+	return size;
+}
+
+static void what_is_filtered_is_copied(void **state)
+{
+	struct pump_flow now = flow_now(PUMP_BUFFER_BYTES, 0);
+	size_t seen = 0;
+	const struct pump_filter filter = { let_all_pass, &seen };
+
+	(void)state;
+	give("hello");
+	now.filter = &filter;
+	pump_carry(&flow.pump, &now, &flow.report);
+	EXPECT(.read = 5, .wrote = 5, .source = PUMP_SOURCE_EMPTY);
+	assert_int_equal(seen, 5);
+	expect_pipes(0, 0);
+}
+
+static void give_a_mark(void)
+{
+	give("ab");
+	put_urgent(flow.from.peer, "c");
+	put(flow.from.peer, "de");
+	wait_for_bytes(5);
+	carry(PUMP_BUFFER_BYTES, false);
+	EXPECT(.read = 2, .wrote = 2, .source = PUMP_SOURCE_MORE);
+	carry(PUMP_BUFFER_BYTES, false); /* an event is on its way that tells of the mark */
+	EXPECT(.source = PUMP_SOURCE_EMPTY);
+	expect_text(flow.to.peer, "ab");
+}
+
+static void an_urgent_mark_is_copied_past(void **state)
+{
+	(void)state;
+	give_a_mark();
+	carry_with(PUMP_BUFFER_BYTES, PUMP_THOROUGH | PUMP_COPY);
+	EXPECT(.read = 3, .wrote = 3, .source = PUMP_SOURCE_MORE);
+	expect_text(flow.to.peer, "cde");
+}
+
+/* Found together, before anybody told of the mark: the zero that splice(2) returns is no end. */
+static void an_urgent_mark_and_the_fin(void **state)
+{
+	(void)state;
+	give_a_mark();
+	send_fin(flow.from.peer);
+	assert_true(wait_for(flow.from.ours, POLLRDHUP, PATIENCE_MS) & POLLRDHUP);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.read = 3, .wrote = 3, .source = PUMP_SOURCE_MORE);
+	expect_text(flow.to.peer, "cde");
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_END);
+}
+
+/* The error is told before the bytes, and then only a copy finds them. */
+static void an_urgent_mark_and_a_reset(void **state)
+{
+	(void)state;
+	give_a_mark();
+	send_reset(&flow.from.peer);
+	assert_true(wait_for(flow.from.ours, 0, PATIENCE_MS) & POLLERR);
+	carry(PUMP_BUFFER_BYTES, true);
+	EXPECT(.source = PUMP_SOURCE_ERROR, .source_error = -ECONNRESET);
+	carry_with(PUMP_BUFFER_BYTES, PUMP_THOROUGH | PUMP_COPY);
+	EXPECT(.read = 3, .wrote = 3, .source = PUMP_SOURCE_MORE);
+	expect_text(flow.to.peer, "cde");
+	carry_with(PUMP_BUFFER_BYTES, PUMP_THOROUGH | PUMP_COPY);
+	EXPECT(.source = PUMP_SOURCE_END);
+}
+
+static void a_flow_of_bulk_is_spliced(void **state)
+{
+	static char bytes[GAIT_BULK_BYTES];
+	size_t landed = 0;
+
+	(void)state;
+	flow.pump.way = PUMP_WAY_AUTO;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(flow.pump.pipes.open, 0);
+		give_many(sizeof bytes);
+		carry(PUMP_BUFFER_BYTES, false);
+		assert_int_equal(flow.report.wrote, sizeof bytes);
+		for (landed = 0; landed < sizeof bytes;)
+			landed += (size_t)get(flow.to.peer, bytes, sizeof bytes);
+	}
+	expect_pipes(1, 1);
+}
+
 /* ---- throwing away ------------------------------------------------------------------------------
  */
 
@@ -582,31 +791,38 @@ static void land_some(struct model *model)
 		model->landed += (size_t)length;
 }
 
+static size_t held(void)
+{
+	if (!flow.rest)
+		return 0;
+	return flow.rest->pipe ? flow.rest->pipe->used : flow.rest->ring->used;
+}
+
 /* One step of the pump. Returns whether the end of file was read. */
 static bool move(struct model *model)
 {
 	size_t limit = any_up_to(model, STEP_MAX);
 
 	if (flow.rest) {
-		size_t held = flow.rest->ring->used;
+		size_t before = held();
 
 		flush();
 		assert_int_equal(flow.report.read, 0);
 		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
-		assert_int_equal(flow.rest ? flow.rest->ring->used : 0, held - flow.report.wrote);
+		assert_int_equal(held(), before - flow.report.wrote);
 	} else {
 		carry(limit, true);
-		assert_true(flow.report.read <= limit);
+		assert_true(flow.report.read <= limit || flow.pump.way != PUMP_WAY_COPY);
 		assert_int_equal(flow.report.is_sink_full, flow.rest != NULL);
-		assert_int_equal(flow.rest ? flow.rest->ring->used : 0,
-				 flow.report.read - flow.report.wrote);
+		assert_int_equal(held(), flow.report.read - flow.report.wrote);
 		assert_int_not_equal(flow.report.source, PUMP_SOURCE_ERROR);
 	}
 	assert_int_equal(flow.report.sink_error, 0);
-	assert_int_equal(flow.pump.rest_bytes, flow.rest ? flow.rest->ring->capacity : 0);
+	assert_int_equal(flow.pump.rest_bytes,
+			 flow.rest && flow.rest->ring ? flow.rest->ring->capacity : 0);
 	model->read += flow.report.read;
 	model->wrote += flow.report.wrote;
-	assert_int_equal(model->read - model->wrote, flow.rest ? flow.rest->ring->used : 0);
+	assert_int_equal(model->read - model->wrote, held());
 	return flow.report.source == PUMP_SOURCE_END;
 }
 
@@ -636,12 +852,18 @@ static void run(unsigned seed)
 	assert_int_equal(model.wrote, RUN_BYTES);
 	assert_null(flow.rest);
 	assert_true(fulls > 10); /* or the run has shown nothing */
+	assert_int_equal(flow.pump.pipes.open, flow.pump.pipes.idle_count);
+	assert_true(flow.pump.way == PUMP_WAY_COPY || flow.pump.pipes.open == 1);
 }
+
+static const enum pump_way ways[] = { PUMP_WAY_COPY, PUMP_WAY_SPLICE, PUMP_WAY_RANDOM };
+#define WAYS (sizeof ways / sizeof *ways)
 
 static void random_runs_over_tcp(void **state)
 {
 	(void)state;
-	for (unsigned seed = 1; seed <= 3; seed++) {
+	for (unsigned seed = 1; seed <= 2 * WAYS; seed++) {
+		flow.pump.way = ways[seed % WAYS];
 		replace(&flow.from, tcp_pair());
 		replace(&flow.to, small_tcp_pair());
 		run(seed);
@@ -653,7 +875,8 @@ static void random_runs_over_unix_sockets(void **state)
 	int few = 8192;
 
 	(void)state;
-	for (unsigned seed = 11; seed <= 13; seed++) {
+	for (unsigned seed = 11; seed <= 10 + 2 * WAYS; seed++) {
+		flow.pump.way = ways[seed % WAYS];
 		replace(&flow.from, unix_pair());
 		replace(&flow.to, unix_pair());
 		assert_int_equal(setsockopt(flow.to.ours, SOL_SOCKET, SO_SNDBUF, &few, sizeof few),
@@ -662,7 +885,8 @@ static void random_runs_over_unix_sockets(void **state)
 	}
 }
 
-#define PUMP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define PUMP_TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SPLICE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_splicing, tear_down)
 
 int main(void)
 {
@@ -687,10 +911,21 @@ int main(void)
 		PUMP_TEST(an_urgent_mark_loses_nothing),
 		PUMP_TEST(an_urgent_mark_makes_a_short_read),
 		PUMP_TEST(a_passed_descriptor_loses_nothing),
+		SPLICE_TEST(bytes_go_through_a_pipe),
+		SPLICE_TEST(a_pipe_keeps_what_the_sink_does_not_take),
+		SPLICE_TEST(a_pipe_that_is_dropped_is_closed),
+		SPLICE_TEST(an_error_of_the_sink_with_bytes_in_a_pipe),
+		SPLICE_TEST(an_error_of_the_sink_that_is_found_at_once),
+		SPLICE_TEST(a_flow_that_gets_no_pipe_is_copied),
+		SPLICE_TEST(what_is_filtered_is_copied),
+		SPLICE_TEST(an_urgent_mark_is_copied_past),
+		SPLICE_TEST(an_urgent_mark_and_the_fin),
+		SPLICE_TEST(an_urgent_mark_and_a_reset),
+		SPLICE_TEST(a_flow_of_bulk_is_spliced),
 		PUMP_TEST(discarding),
 		PUMP_TEST(discarding_up_to_a_reset),
-		PUMP_TEST(random_runs_over_tcp),
-		PUMP_TEST(random_runs_over_unix_sockets),
+		SPLICE_TEST(random_runs_over_tcp),
+		SPLICE_TEST(random_runs_over_unix_sockets),
 	};
 
 	return cmocka_run_group_tests_name("io/pump", tests, NULL, NULL);
