@@ -18,6 +18,7 @@
 
 /* Batches of events taken from the poller in one callback. */
 #define READINESS_BATCHES 4
+#define CACHE_LINE        64
 
 /* When monotonic_us() is 0, a second before main(): no time that is taken is "never". */
 static int64_t clock_zero_us;
@@ -68,6 +69,13 @@ static void reap(struct relays *relays)
 	(void)agenda_reserve(&relays->agenda, relays->roster.live); /* gives back at the most */
 }
 
+/* The record of the event after this one: with a thousand sessions it is in no cache by itself. */
+static void prefetch(const struct relay *relay)
+{
+	for (size_t at = 0; at < sizeof *relay; at += CACHE_LINE)
+		__builtin_prefetch((const char *)relay + at, 1);
+}
+
 static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct relays *relays = watcher->data;
@@ -82,6 +90,8 @@ static void on_readiness(struct ev_loop *loop, ev_io *watcher, int events)
 		for (int i = 0; i < count; i++) {
 			struct relay *relay = ready[i].owner;
 
+			if (i + 1 < count)
+				prefetch(ready[i + 1].owner);
 			if (!relay->is_dead)
 				relay_on_ready(relay, ready[i].side, ready[i].ready);
 		}
