@@ -28,6 +28,17 @@ def median(records, field):
     return statistics.median(record["figures"][field] for record in records)
 
 
+def median_ratio(own, others, field):
+    """Of the ratios of each round, whose runs were minutes apart at most: what a machine does to all
+    alike for a while is not in it. None where one failed, or there was none."""
+    if not own or not others or why_failed(own) or why_failed(others):
+        return None
+    pairs = [(one["figures"][field], other["figures"][field]) for one, other in zip(own, others)]
+    if any(other == 0 for _, other in pairs):
+        return None
+    return statistics.median(one / other for one, other in pairs)
+
+
 def lost(run, kind):
     """(sessions that lost something, of how many), over all tests."""
     records = [record for test in run["records"] for record in records_of(run, test, kind)]
@@ -48,8 +59,9 @@ def peers(run):
 class Line:
     """A row of the table with its figures."""
 
-    def __init__(self, row, own_kind, own, others, is_measured=True):
+    def __init__(self, row, own_kind, own, others, is_measured=True, ratios=None):
         self.row = row
+        self.ratios = ratios or {}  # {peer: of finback's figure and its own}; absent: of the medians
         self.own_kind = own_kind
         self.is_measured = is_measured  # finback was; where it was and has no figure, it failed
         self.own = own
@@ -68,7 +80,8 @@ class Line:
         figure = self.others.get(peer)
         if self.row.is_own or not figure or self.own is None:
             return None
-        return self.own / figure
+        ratio = self.ratios.get(peer)
+        return self.own / figure if ratio is None else ratio
 
     @property
     def ratio_to_best(self):
@@ -79,8 +92,11 @@ class Line:
         figure = self.own if name == self.own_kind else self.others.get(name)
         if self.best is None or not figure:
             return None
-        best = self.others[self.best]
-        return best / figure if self.row.more_is_better else figure / best
+        if name == self.own_kind:
+            part = self.ratio_to_best
+        else:
+            part = figure / self.others[self.best]
+        return 1 / part if self.row.more_is_better else part
 
     def is_met(self, goal):
         """None where it cannot be told. To the two digits that are shown."""
@@ -98,7 +114,9 @@ def line_of(run, row):
     others = {name: median(records_of(run, row.test, name), row.field) for name in peers(run)
               if records_of(run, row.test, name)}
     own = records_of(run, row.test, own_kind)
-    return Line(row, own_kind, median(own, row.field), others, bool(own))
+    ratios = {name: median_ratio(own, records_of(run, row.test, name), row.field)
+              for name in others}
+    return Line(row, own_kind, median(own, row.field), others, bool(own), ratios)
 
 
 def lines_of(run):

@@ -50,14 +50,16 @@ def format_line(line, run):
     cells = [f"{title}, {line.row.unit}", own_cell(line)]
     cells += [peer_cell(line, peer) for peer in peers(run)]
     cells.append(best_cell(line))
-    goals = line.row.goals if run["options"]["has_goals"] else ()
-    cells.append("; ".join(format_goal(line, goal) for goal in goals))
+    if run["options"]["has_goals"]:
+        cells.append("; ".join(format_goal(line, goal) for goal in line.row.goals))
     return "| " + " | ".join(cells) + " |"
 
 
 def table(run):
     names = ["finback", *peers(run)]
-    head = ["test", *names, "finback / best", "goal"]
+    head = ["test", *names, "finback / best"]
+    if run["options"]["has_goals"]:
+        head.append("goal")
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += [format_line(line, run) for line in lines_of(run)]
     return lines
@@ -96,8 +98,8 @@ def versions(run):
 
 def markdown(run):
     """The whole report."""
-    brackets = ("In brackets: finback as a part of that relay's figure. Less is better, but for "
-                "GiB/s.")
+    brackets = ("In brackets: finback as a part of that relay's figure, the median of the rounds' "
+                "ratios. Less is better, but for GiB/s.")
     lines = [*how_it_ran(run), brackets, "", *table(run), ""]
     notes = list(footnotes(run))
     if notes:
@@ -106,10 +108,15 @@ def markdown(run):
     return "\n".join([*lines, versions(run) + ".", ""])
 
 
+def for_users(run):
+    """The same run, without the goals."""
+    return {**run, "options": {**run["options"], "has_goals": False}}
+
+
 def into_readme(text, run, picture):
     """The README's text with this run in its marked part."""
     body = f"![what each test costs, as a part of what the best other relay needs]({picture})"
-    part = f"{BEGIN}\n{body}\n\n{markdown(run)}{END}"
+    part = f"{BEGIN}\n{body}\n\n{markdown(for_users(run))}{END}"
     found, count = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: part, text,
                            flags=re.S)
     if count != 1:

@@ -48,6 +48,14 @@ def test_best_is_the_least_of_the_sound_peers():
     assert line.ratio("lossy") is None
 
 
+def test_ratio_is_that_of_the_rounds():
+    """A round in which the machine was slow for all is one ratio among others."""
+    line = line_of(finback=records(4, 90, 4, 50, 4), nginx=records(5, 100, 8, 100, 5))
+    assert (line.own, line.others["nginx"]) == (4, 8)
+    assert line.ratio("nginx") == pytest.approx(0.8)
+    assert line.cost("finback") == pytest.approx(0.8)
+
+
 def test_best_is_the_most_where_more_is_better():
     row = Row("ping64", "rate", "messages", "GiB/s", more_is_better=True)
     line = line_of(row, finback=records(6), haproxy=records(3), nginx=records(4))

@@ -87,8 +87,10 @@ def test_readme_changes_between_its_marks_alone(run):
     old = f"{before}{report.BEGIN}\nold\n| table |\n{report.END}{after}"
     new = report.into_readme(old, run, "docs/plot.svg")
     assert new.startswith(before + report.BEGIN) and new.endswith(report.END + after)
-    assert "old" not in new and "(docs/plot.svg)" in new and report.markdown(run) in new
+    assert "old" not in new and "(docs/plot.svg)" in new and \
+        report.markdown(report.for_users(run)) in new
     assert report.into_readme(new, run, "docs/plot.svg") == new
+    assert "| goal |" in report.markdown(run) and "goal" not in new
 
 
 @pytest.mark.parametrize("marks", ("", f"{report.BEGIN}{report.END}" * 2, report.BEGIN))
@@ -100,4 +102,4 @@ def test_readme_without_its_marks_is_refused(run, marks):
 def test_the_readme_of_this_tree_has_its_marks(run):
     with open(os.path.join(TOP, "README.md"), encoding="utf-8") as file:
         text = file.read()
-    assert report.markdown(run) in report.into_readme(text, run, "plot.svg")
+    assert report.markdown(report.for_users(run)) in report.into_readme(text, run, "plot.svg")
