@@ -13,7 +13,6 @@
 #include <finback/io/sock.h>
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "relay_private.h"
 

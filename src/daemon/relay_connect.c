@@ -12,7 +12,6 @@
 #include <finback/io/sock.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Ports below are never the kernel's choice (ip(7), ip_local_port_range), so they need no look. */

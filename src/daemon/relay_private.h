@@ -5,6 +5,7 @@
 #include <finback/daemon/relay.h>
 #include <finback/engine/probe.h>
 #include <finback/engine/session.h>
+#include <finback/engine/times.h>
 
 /*
  * What the files of the relay share: relay.c moves bytes and steps, relay_connect.c finds a server,
@@ -160,14 +161,6 @@ void relay_pass(struct relay *relay, enum side side, const unsigned char *bytes,
 
 /* Takes an error that was announced on a side's socket: a loss, where there is one. */
 void relay_take_fault(struct relay *relay, enum side side);
-
-/* The earlier of two times, of which 0 is none. */
-static inline int64_t sooner(int64_t a, int64_t b)
-{
-	if (a == 0 || b == 0)
-		return a + b;
-	return a < b ? a : b;
-}
 
 /* relay_extra.c */
 

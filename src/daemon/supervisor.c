@@ -218,8 +218,9 @@ static unsigned pipes_of_a_worker(rlim_t limit, size_t workers)
 	return pipes < WORKER_PIPES_MAX ? (unsigned)pipes : WORKER_PIPES_MAX;
 }
 
-static unsigned sessions_that_fit(struct supervisor *supervisor, const struct config *config,
-				  size_t workers)
+/* What the pipes may have of them, and how many sessions the rest is enough for. */
+static void share_descriptors(struct supervisor *supervisor, const struct config *config,
+			      size_t workers)
 {
 	rlim_t limit = raise_descriptor_limit();
 	rlim_t open = process_count_fds();
@@ -233,7 +234,8 @@ static unsigned sessions_that_fit(struct supervisor *supervisor, const struct co
 	for (size_t i = 0; i < config->listener_count; i++)
 		used += config->listeners[i].bind_count;
 	sessions = limit > used + 2 ? (limit - used) / 2 : 1;
-	return sessions < UINT32_MAX ? (unsigned)sessions : UINT32_MAX;
+	supervisor->crew.descriptor_sessions =
+		sessions < UINT32_MAX ? (unsigned)sessions : UINT32_MAX;
 }
 
 static void start_signal(struct supervisor *supervisor, ev_signal *watcher, int number,
@@ -345,7 +347,7 @@ static int start(struct supervisor *supervisor, struct config *config)
 		config_unref(config);
 		return -EINVAL;
 	}
-	supervisor->crew.descriptor_sessions = sessions_that_fit(supervisor, config, workers);
+	share_descriptors(supervisor, config, workers);
 	registry_init(&supervisor->registry, workers);
 	error = mailbox_init(&supervisor->mailbox, supervisor->loop, supervisor);
 	if (error < 0)

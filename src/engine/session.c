@@ -460,14 +460,11 @@ int64_t session_connected_us(const struct session *session)
 
 int64_t session_half_closed_us(const struct session *session)
 {
-	int64_t client_us = moment_us(session->flows[CLIENT].ended);
-	int64_t server_us = moment_us(session->flows[SERVER].ended);
-
 	if (!session->has_half_closed)
 		return 0;
 	/* What ended or was cut after it was not before it. */
-	return client_us == 0 || server_us == 0 ? client_us + server_us
-						: earlier(client_us, server_us);
+	return sooner(moment_us(session->flows[CLIENT].ended),
+		      moment_us(session->flows[SERVER].ended));
 }
 
 int64_t session_closing_us(const struct session *session)

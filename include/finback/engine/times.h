@@ -35,6 +35,12 @@ static inline int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* The earlier of two times, of which 0 is none. */
+static inline int64_t sooner(int64_t a, int64_t b)
+{
+	return a == 0 || b == 0 ? a + b : earlier(a, b);
+}
+
 /* `least` is not above `most`. */
 static inline int64_t bounded(int64_t value, int64_t least, int64_t most)
 {
