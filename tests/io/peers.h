@@ -229,6 +229,24 @@ static inline void put(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+/* Until so many bytes wait in our end's socket. */
+static inline void wait_unread(int fd, uint32_t count)
+{
+	for (int waited_ms = 0; sock_unread(fd) < count; waited_ms++) {
+		assert_true(waited_ms < PATIENCE_MS);
+		sleep_ms(1);
+	}
+}
+
+/* The peer's text has reached our end's socket. */
+static inline void put_through(const struct pair *pair, const char *text)
+{
+	uint32_t before = sock_unread(pair->ours);
+
+	put(pair->peer, text);
+	wait_unread(pair->ours, before + (uint32_t)strlen(text));
+}
+
 static inline void put_urgent(int fd, const char *text)
 {
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_OOB), strlen(text));

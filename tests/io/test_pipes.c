@@ -73,20 +73,9 @@ static size_t in_pipe(int fd)
 	return (size_t)count;
 }
 
-static void wait_for_bytes(uint32_t count)
-{
-	for (int waited_ms = 0; sock_unread(way.from.ours) < count; waited_ms++) {
-		assert_true(waited_ms < PATIENCE_MS);
-		sleep_ms(1);
-	}
-}
-
 static void give(const char *text)
 {
-	uint32_t before = sock_unread(way.from.ours);
-
-	put(way.from.peer, text);
-	wait_for_bytes(before + (uint32_t)strlen(text));
+	put_through(&way.from, text);
 }
 
 static void wait_for_flag(int fd, short flag)
@@ -340,7 +329,7 @@ static void a_short_splice_does_not_mean_empty(void **state)
 	(void)state;
 	for (int i = 0; i < 200; i++)
 		put(way.from.peer, "x"); /* each in a segment, as the peer waits for none */
-	wait_for_bytes(200);
+	wait_unread(way.from.ours, 200);
 	assert_int_equal(fcntl(way.pipe[1], F_SETPIPE_SZ, 4096), 4096);
 	length = in();
 	assert_in_range(length, 1, 199);
@@ -367,7 +356,7 @@ static void give_a_mark(void)
 	give("ab");
 	put_urgent(way.from.peer, "c");
 	put(way.from.peer, "de");
-	wait_for_bytes(5);
+	wait_unread(way.from.ours, 5);
 	assert_int_equal(in(), 2);
 	assert_int_equal(out(), 2);
 }

@@ -108,21 +108,9 @@ static void expect_report(const struct pump_report *expected)
 
 #define EXPECT(...) expect_report(&(struct pump_report){ __VA_ARGS__ })
 
-/* What was sent has reached our end's socket. */
-static void wait_for_bytes(uint32_t count)
-{
-	for (int waited_ms = 0; sock_unread(flow.from.ours) < count; waited_ms++) {
-		assert_true(waited_ms < PATIENCE_MS);
-		sleep_ms(1);
-	}
-}
-
 static void give(const char *text)
 {
-	uint32_t before = sock_unread(flow.from.ours);
-
-	put(flow.from.peer, text);
-	wait_for_bytes(before + (uint32_t)strlen(text));
+	put_through(&flow.from, text);
 }
 
 static void give_many(size_t count)
@@ -133,7 +121,7 @@ static void give_many(size_t count)
 	assert_true(count <= sizeof bytes);
 	(void)setsockopt(flow.from.ours, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
 	assert_int_equal(send(flow.from.peer, bytes, count, MSG_NOSIGNAL), count);
-	wait_for_bytes((uint32_t)count);
+	wait_unread(flow.from.ours, (uint32_t)count);
 }
 
 /* ---- what a read says -------------------------------------------------------------------------
@@ -434,7 +422,7 @@ static void an_urgent_mark_loses_nothing(void **state)
 	give("ab");
 	put_urgent(flow.from.peer, "c");
 	give("de");
-	wait_for_bytes(5);
+	wait_unread(flow.from.ours, 5);
 	assert_int_equal(carry_all(), 2);
 	assert_int_equal(flow.report.source, PUMP_SOURCE_EMPTY);
 	assert_true(wait_for(flow.to.peer, POLLIN, PATIENCE_MS) & POLLIN);
@@ -449,7 +437,7 @@ static void an_urgent_mark_makes_a_short_read(void **state)
 	give("ab");
 	put_urgent(flow.from.peer, "c");
 	give("de");
-	wait_for_bytes(5);
+	wait_unread(flow.from.ours, 5);
 	carry(PUMP_BUFFER_BYTES, false);
 	EXPECT(.read = 2, .wrote = 2, .source = PUMP_SOURCE_EMPTY);
 	assert_int_equal(sock_unread(flow.from.ours), 3);
@@ -636,7 +624,7 @@ static void give_a_mark(void)
 	give("ab");
 	put_urgent(flow.from.peer, "c");
 	put(flow.from.peer, "de");
-	wait_for_bytes(5);
+	wait_unread(flow.from.ours, 5);
 	carry(PUMP_BUFFER_BYTES, false);
 	EXPECT(.read = 2, .wrote = 2, .source = PUMP_SOURCE_MORE);
 	carry(PUMP_BUFFER_BYTES, false); /* an event is on its way that tells of the mark */
